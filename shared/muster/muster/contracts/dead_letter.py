@@ -1,0 +1,70 @@
+"""The dead letter: the original record verbatim, and `dl-` headers that say why it failed.
+
+It *is* the failure: one outcome, one record. Who writes it is the worker's settlement; who alerts is notify.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from muster.contracts.envelope import Failure
+
+PREFIX = "dl-"
+#: Namespace of ids given to records that came without a usable one.
+NAMELESS = uuid.UUID("6f2f9a58-5a0c-5c07-9b5f-0d8a6d7f4f52")
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the record lay and how it failed; travels as JSON in the header `dl-provenance`."""
+
+    task_id: str
+    task_type: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    attempt: int
+    delivery: int
+    failure: Failure
+    failed_at: datetime
+    first_failed_at: datetime | None = None
+    redrive: int = 0
+    #: Bounded and redacted.
+    traceback: str = ""
+    traceparent: str | None = None
+
+
+def nameless_id(topic: str, partition: int, offset: int) -> str:
+    """A stable task id for a record without one: the same record always gets the same id."""
+    return str(uuid.uuid5(NAMELESS, f"{topic}/{partition}/{offset}"))
+
+
+def dead_letter_headers(original: Iterable[tuple[str, bytes]], provenance: Provenance) -> list[tuple[str, bytes]]:
+    """The original's headers untouched, then ours: JSON for machines, the main facts alone for people with kcat."""
+    return [
+        *(pair for pair in original if not pair[0].startswith(PREFIX)),
+        ("dl-provenance", msgspec.json.encode(provenance)),
+        ("dl-kind", provenance.failure.kind.encode()),
+        ("dl-error", provenance.failure.message.encode()),
+    ]
+
+
+def original_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The headers as they were before the record became a dead letter."""
+    return [pair for pair in headers if not pair[0].startswith(PREFIX)]
+
+
+def parse_provenance(headers: Iterable[tuple[str, bytes]]) -> Provenance:
+    """Read why a dead letter failed.
+
+    Raises:
+        msgspec.MsgspecError: the header is missing or cannot be read.
+    """
+    for name, value in headers:
+        if name == "dl-provenance":
+            return msgspec.json.decode(value, type=Provenance)
+    raise msgspec.ValidationError("header dl-provenance is missing: the record was not written by a muster worker")

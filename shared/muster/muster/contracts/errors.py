@@ -1,0 +1,135 @@
+"""The error tree: who raises what, and what happens next. No logic lives here.
+
+MusterError
+├── ConfigurationError        settings that cannot work; the process does not start
+├── ContractError             data that breaks its contract
+│   ├── InvalidRecord           a Kafka record that is no task: dead letter `invalid`
+│   └── InvalidParameters       parameters against the task's schema: dead letter `invalid`
+├── TaskError                 raised by task functions to say what should happen
+│   ├── PermanentError          can never succeed: dead letter `permanent`
+│   ├── Retry                   run me again, after my own delay if I name one
+│   └── TimeLimitExceeded       the soft limit was reached, or the hard one killed the task
+├── TaskCancelled             the engine took the task back: revoked, abandoned, or drained
+├── BrokerError               Kafka refused or did not answer
+│   └── CommitRefused           the records belong to another worker now
+├── StoreError                PostgreSQL refused or did not answer
+└── ClientError               what a caller of the client sees
+    ├── SubmitRefused           the API or the catalog refused a submission
+    ├── UnknownTask             no task has this id
+    ├── TaskFailed              `get()` on a task that ended in FAILURE or REVOKED
+    └── WaitTimeout             the task had not ended in the time given
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MusterError(Exception):
+    """Root of every error that the engine raises on purpose."""
+
+
+class ConfigurationError(MusterError):
+    """A setting is missing or cannot work; the message names it and says what to set."""
+
+
+class ContractError(MusterError):
+    """Data from outside breaks the contract it came under."""
+
+
+class InvalidRecord(ContractError):
+    """A record of a lane that cannot be read as a task; its raw bytes go to the dead letter."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One bad field: where it is (`a.b.0`), what is wrong with it, and a stable code."""
+
+    field: str
+    message: str
+    code: str = "invalid"
+
+
+class InvalidParameters(ContractError):
+    """Parameters that do not fit the task type's schema; `problems` names each bad field."""
+
+    def __init__(self, task_type: str, problems: tuple[Problem, ...]) -> None:
+        self.task_type = task_type
+        self.problems = problems
+        listed = "; ".join(f"{p.field}: {p.message}" for p in problems)
+        super().__init__(f"{task_type} refused its parameters: {listed}")
+
+
+class TaskError(MusterError):
+    """Root of what a task function raises to steer its own outcome."""
+
+
+class PermanentError(TaskError):
+    """The task can never succeed; it goes straight to the dead letter."""
+
+
+class Retry(TaskError):
+    """Run the task again; `after` (seconds) replaces the delay of the retry policy."""
+
+    def __init__(self, message: str = "the task asked to be run again", *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class TimeLimitExceeded(TaskError):
+    """The task ran longer than its limit (seconds)."""
+
+    def __init__(self, limit: float, *, hard: bool) -> None:
+        kind = "hard" if hard else "soft"
+        super().__init__(f"the task ran longer than its {kind} time limit of {limit:g} s")
+        self.limit = limit
+        self.hard = hard
+
+
+class TaskCancelled(MusterError):
+    """The engine took a running task back; `reason` is revoked, abandoned or drained."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the task was taken back: {reason}")
+        self.reason = reason
+
+
+class BrokerError(MusterError):
+    """Kafka refused a request or did not answer in time."""
+
+
+class CommitRefused(BrokerError):
+    """The group moved on: the records of this commit belong to someone else now."""
+
+
+class StoreError(MusterError):
+    """PostgreSQL refused a statement or did not answer in time."""
+
+
+class ClientError(MusterError):
+    """Root of what a caller of the client can meet."""
+
+
+class SubmitRefused(ClientError):
+    """The API refused a submission; `problems` names each bad field when there are any."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class UnknownTask(ClientError):
+    """No task has this id."""
+
+
+class TaskFailed(ClientError):
+    """The task ended without a result; `state` says how."""
+
+    def __init__(self, task_id: str, state: str, message: str) -> None:
+        super().__init__(f"task {task_id} ended in {state}: {message}")
+        self.task_id = task_id
+        self.state = state
+
+
+class WaitTimeout(ClientError):
+    """The task had not ended when the time given to wait for it was over."""

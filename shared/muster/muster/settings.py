@@ -1,0 +1,70 @@
+"""Settings of every process, read once from the environment and frozen. What a service alone needs lives in that service."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CONFIG = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka; SASL and TLS take effect through `security_protocol`."""
+
+    model_config = _CONFIG | SettingsConfigDict(env_prefix="KAFKA_")
+
+    bootstrap_servers: str = "localhost:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+
+
+class Settings(BaseSettings):
+    """What every service shares. Times in seconds."""
+
+    model_config = _CONFIG | SettingsConfigDict(env_prefix="MUSTER_")
+
+    topic_prefix: str = ""
+    replication_factor: int = Field(1, ge=1)
+    #: Tasks one worker process runs at the same time.
+    slots: int = Field(4, ge=1, le=10_000)
+    #: Child processes for blocking work; 0: one per CPU.
+    processes: int = Field(0, ge=0, le=512)
+    beat_seconds: float = Field(2.0, gt=0)
+    #: A worker whose beat was not acknowledged this long stops itself.
+    fence_seconds: float = Field(20.0, gt=0)
+    #: A worker silent this long is dead to the tracker; must be longer than the fence.
+    lease_seconds: float = Field(30.0, gt=0)
+    #: How long a stopping worker lets its tasks run before it hands them back.
+    grace_seconds: float = Field(30.0, ge=0)
+    http_host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from other hosts
+    #: Port of /livez, /readyz and /metrics; 0 turns them off.
+    http_port: int = Field(0, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    #: Worker name in heartbeats; a new suffix is added at every start.
+    worker_name: str = Field(default_factory=socket.gethostname)
+    database_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("MUSTER_DATABASE_URL", "DATABASE_URL", "database_url")
+    )
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+
+    @field_validator("lease_seconds")
+    @classmethod
+    def _lease_outlives_fence(cls, lease: float, info: object) -> float:
+        fence = getattr(info, "data", {}).get("fence_seconds", 0.0)
+        if lease <= fence:
+            raise ValueError(f"MUSTER_LEASE_SECONDS ({lease:g}) must be longer than MUSTER_FENCE_SECONDS ({fence:g})")
+        return lease
+
+    def new_worker_id(self, service: str) -> str:
+        """An id no process had before: `media@host-1a2b3c4d`."""
+        return f"{service}@{self.worker_name}-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,7 @@
-"""Settings of every process, read once from the environment and frozen. What a service alone needs lives in that service."""
+"""Settings of every process, read once from the environment and frozen.
+
+What a service alone needs lives in that service.
+"""
 
 from __future__ import annotations
 

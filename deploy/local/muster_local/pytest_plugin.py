@@ -18,8 +18,9 @@ import pytest
 
 from muster_local.home import cache
 from muster_local.kafka import KafkaOptions, KafkaServer, start_kafka
+from muster_local.placement import open_temporary_folder
 from muster_local.postgres import PostgresOptions, PostgresServer, start_postgres
-from muster_local.shared_server import Started, end_orphans, runs_folder, shared
+from muster_local.shared_server import Started, end_orphans, shared
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def muster_run_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of this test run: the same in all of its pytest-xdist workers."""
     workers = getattr(request.config, "workerinput", None)
     run = workers["testrunuid"] if workers else f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    runs = runs_folder()
+    runs = open_temporary_folder()
     end_orphans(runs)
     yield runs / run
     if not workers:

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +15,6 @@ from muster_local.processes import ProcessIdentity
 
 #: What another process needs to use the server, and the server's process.
 Started = tuple[dict[str, Any], ProcessIdentity]
-
-
-def runs_folder() -> Path:
-    """Where the servers of test runs live; open to `nobody`, who runs PostgreSQL for root."""
-    folder = Path(tempfile.gettempdir()) / f"muster-tests-{os.getuid()}"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    return folder
 
 
 @contextmanager

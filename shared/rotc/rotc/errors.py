@@ -1,0 +1,42 @@
+"""What can go wrong with the ROTC database. Errors of tasks and of Kafka live in muster.
+
+RotcError
+├── UnknownEntity
+├── DamagedImages
+├── MigrationRefused
+├── DemoRefused
+└── DatabaseUnreachable
+"""
+
+
+class RotcError(Exception):
+    """One sentence a person can act on; the command line prints it and exits with 2."""
+
+
+class UnknownEntity(RotcError):
+    """The row a task names does not exist; trying again cannot help."""
+
+    def __init__(self, noun: str, entity_id: int) -> None:
+        super().__init__(f"No {noun} has id {entity_id}.")
+        self.noun = noun
+        self.entity_id = entity_id
+
+
+class DamagedImages(RotcError):
+    """activities.images holds something else than a JSON array of texts; a person has to repair it first."""
+
+    def __init__(self, activity_id: int) -> None:
+        super().__init__(f"activities.images of activity {activity_id} is not a JSON array of URLs; repair it first.")
+        self.activity_id = activity_id
+
+
+class MigrationRefused(RotcError):
+    """The database is not ours to migrate, or a migration was edited after it was applied; nothing was changed."""
+
+
+class DemoRefused(RotcError):
+    """The database has data which is not ours; nothing was written."""
+
+
+class DatabaseUnreachable(RotcError):
+    """There is no usable connection: wrong address, credentials or database name."""

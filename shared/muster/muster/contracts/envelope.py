@@ -23,7 +23,8 @@ _KNOWN = frozenset(
     {
         "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type",
         "task-attempt", "task-delivery", "task-notbefore", "task-expires", "task-route", "task-root", "task-parent",
-        "task-group", "task-submitter", "task-key", "task-redrive", "task-handover", "task-failure", "traceparent",
+        "task-group", "task-submitter", "task-key", "task-redrive", "task-handover", "task-unknown", "task-failure",
+        "traceparent",
     }
 )  # fmt: skip
 
@@ -65,6 +66,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     order_key: str | None = None
     redrive: int = 0
     handover: int = 0
+    #: Attempts that ended only because no worker knew the task type yet; they burn none of the policy's.
+    unknown: int = 0
     submitted_at: datetime | None = None
     source: str = "muster"
     traceparent: str | None = None
@@ -76,6 +79,10 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> bytes:
         """The Kafka key: the order key where there is one, else the task id."""
         return (self.order_key or self.task_id).encode()
+
+    def routed_to(self, lane: str) -> TaskRecord:
+        """The same task, to be brought to `lane` when it is due."""
+        return msgspec.structs.replace(self, route=lane)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Binary-mode headers; defaults are left out."""
@@ -90,7 +97,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
             headers.append(("ce_time", _stamp(self.submitted_at)))
         for name, number, default in (
             ("task-attempt", self.attempt, 1), ("task-delivery", self.delivery, 1), ("task-redrive", self.redrive, 0),
-            ("task-handover", self.handover, 0), ("task-submitter", self.submitter, None),
+            ("task-handover", self.handover, 0), ("task-unknown", self.unknown, 0),
+            ("task-submitter", self.submitter, None),
         ):  # fmt: skip
             if number != default:
                 headers.append((name, b"%d" % number if number is not None else b""))
@@ -153,6 +161,7 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
         order_key=_text(known, "task-key"),
         redrive=_number(known, "task-redrive", 0) or 0,
         handover=_number(known, "task-handover", 0) or 0,
+        unknown=_number(known, "task-unknown", 0) or 0,
         submitted_at=_instant(known, "ce_time"),
         source=_text(known, "ce_source") or "unknown",
         traceparent=_text(known, "traceparent"),

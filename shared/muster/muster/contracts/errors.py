@@ -15,6 +15,9 @@ MusterError
 ├── StoreError                PostgreSQL refused or did not answer
 └── ClientError               what a caller of the client sees
     ├── SubmitRefused           the API or the catalog refused a submission
+    ├── NotAllowed              the key or token is missing, wrong, or lacks the role
+    ├── Unreachable             the API did not answer in the time given
+    ├── TaskEnded               a revocation came too late
     ├── UnknownTask             no task has this id
     ├── TaskFailed              `get()` on a task that ended in FAILURE or REVOKED
     └── WaitTimeout             the task had not ended in the time given
@@ -116,6 +119,18 @@ class SubmitRefused(ClientError):
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
+
+
+class NotAllowed(ClientError):
+    """The API knows no such key or token, or its owner may not do this."""
+
+
+class Unreachable(ClientError):
+    """The API did not answer, or was not ready, for as long as the caller would wait."""
+
+
+class TaskEnded(ClientError):
+    """The task had ended before it could be taken back."""
 
 
 class UnknownTask(ClientError):

@@ -1,0 +1,56 @@
+"""The one module that marries ports and adapters: a worker process from a TaskApp."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import NoReturn, TypeVar
+
+import uvloop
+from pydantic import ValidationError
+
+from muster.adapters.clock import SystemClock
+from muster.adapters.kafka import KafkaBroker
+from muster.adapters.processes import PebbleCompute
+from muster.contracts.errors import BrokerError, ConfigurationError
+from muster.observability.logging import configure_logging, get_logger
+from muster.settings import Settings
+from muster.worker.app import TaskApp
+from muster.worker.lifecycle import Worker
+
+#: Exit codes: sysexits(3) EX_CONFIG for settings, 3 for a worker that fenced itself.
+EXIT_CONFIGURATION = 78
+EXIT_FENCED = 3
+
+R = TypeVar("R")
+_log = get_logger(__name__)
+
+
+def run_worker(app: TaskApp[R], settings: Settings | None = None) -> NoReturn:
+    """Run a worker of `app` until SIGTERM or SIGINT, drain it, and exit; settings come from the environment."""
+    sys.exit(_run(app, settings))
+
+
+def _run(app: TaskApp[R], settings: Settings | None) -> int:
+    try:
+        settings = settings or Settings()
+        configure_logging(settings, app.service)
+        uvloop.run(_serve(app, settings))
+    except (ConfigurationError, ValidationError) as error:
+        sys.stderr.write(f"{app.service}: {error}\n")
+        return EXIT_CONFIGURATION
+    except BrokerError as error:
+        _log.error("The worker left without a drain", action="worker.left", error=str(error))
+        return EXIT_FENCED
+    return 0
+
+
+async def _serve(app: TaskApp[R], settings: Settings) -> None:
+    compute = PebbleCompute(settings.processes or os.cpu_count() or 1)
+    worker = Worker(app, settings, KafkaBroker(settings.kafka), compute, SystemClock())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run()

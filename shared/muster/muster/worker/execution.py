@@ -1,0 +1,122 @@
+"""One task from its parameters to its outcome: validation, time limit, cancellation.
+
+Writing the outcome is settlement.py's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from pydantic import BaseModel
+
+from muster.contracts.errors import TimeLimitExceeded
+from muster.observability.logging import get_logger
+from muster.ports import Clock, Compute
+from muster.worker.app import TaskApp, TaskType
+from muster.worker.context import Context, ProcessContext
+from muster.worker.delivery import Delivery
+from muster.worker.outcome import (
+    Abandon,
+    HandBack,
+    Outcome,
+    Revoke,
+    Succeed,
+    outcome_of_error,
+    outcome_of_unknown_type,
+)
+
+R = TypeVar("R")
+Report = Callable[[Delivery, float, float | None, str], Awaitable[None]]
+_log = get_logger(__name__)
+
+
+class Execution(Generic[R]):
+    """Runs the functions of one app. `report` is called for the progress that tasks tell."""
+
+    def __init__(self, app: TaskApp[R], resources: R, compute: Compute, clock: Clock, report: Report) -> None:
+        self._app = app
+        self._resources = resources
+        self._compute = compute
+        self._clock = clock
+        self._report = report
+        self._rng = random.Random()  # noqa: S311  jitter, not a secret
+
+    async def run(self, delivery: Delivery) -> Outcome:
+        """The outcome of one delivery; raises nothing but a bug of the engine."""
+        record = delivery.task
+        task = self._app.tasks.get(record.task_type)
+        if task is None:
+            return outcome_of_unknown_type(record, self._app.service, now=self._clock.now(), rng=self._rng)
+        try:
+            result = await self._call(task, delivery)
+            return Succeed(encode_result(result))
+        except asyncio.CancelledError:
+            return self._outcome_of_cancellation(delivery)
+        except Exception as error:  # noqa: BLE001  whatever a task raises becomes its outcome
+            return outcome_of_error(error, record, task, now=self._clock.now(), rng=self._rng)
+
+    async def _call(self, task: TaskType, delivery: Delivery) -> Any:
+        parameters = task.validate(delivery.task.parameters())
+        try:
+            async with asyncio.timeout(task.time_limit) as limit:
+                if task.runs_in == "process":
+                    return await self._call_in_child(task, delivery, parameters)
+                arguments = (
+                    (self._context(delivery),) if task.parameters is None else (self._context(delivery), parameters)
+                )
+                return await task.function(*arguments)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeLimitExceeded(task.time_limit, hard=True) from None
+
+    async def _call_in_child(self, task: TaskType, delivery: Delivery, parameters: BaseModel | None) -> Any:
+        record = delivery.task
+        context = ProcessContext(record.task_id, record.task_type, record.attempt, record.delivery, record.submitter)
+        arguments = (context,) if task.parameters is None else (context, parameters)
+        return await self._compute.run(task.function, *arguments)
+
+    def _context(self, delivery: Delivery) -> Context[R]:
+        record = delivery.task
+
+        async def report(done: float, total: float | None, message: str) -> None:
+            await self._report(delivery, done, total, message)
+
+        log = _log.bind(task_id=record.task_id, task_type=record.task_type, attempt=record.attempt)
+        return Context(record, self._resources, self._compute, report, log)
+
+    def _outcome_of_cancellation(self, delivery: Delivery) -> Outcome:
+        match delivery.cancel_reason:
+            case "revoked":
+                by = delivery.revocation.by if delivery.revocation else None
+                return Revoke("revoked", by)
+            case "abandoned" | "fenced":
+                return Abandon()
+            case "drained":
+                return HandBack()
+            case None:
+                # The task cancelled itself, or a library in it did: a failure like any other.
+                task = self._app.tasks[delivery.task.task_type]
+                error = RuntimeError("the task was cancelled from within")
+                return outcome_of_error(error, delivery.task, task, now=self._clock.now(), rng=self._rng)
+
+
+def encode_result(result: Any) -> bytes:
+    """A task's return value as JSON.
+
+    Raises:
+        TypeError: it is no JSON value, model or struct; the message says which part.
+    """
+    if isinstance(result, BaseModel):
+        return result.model_dump_json().encode()
+    return msgspec.json.encode(result, enc_hook=_encode_model)
+
+
+def _encode_model(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a task's result must be JSON; {type(value).__name__} is not")

@@ -1,0 +1,114 @@
+"""Tells the tracker that this worker lives, and fences the worker off when that cannot be told.
+
+What runs is not touched here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from muster import __version__
+from muster.contracts.errors import BrokerError
+from muster.contracts.events import Heartbeat, encode_json
+from muster.contracts.topics import Topics
+from muster.observability.logging import get_logger
+from muster.observability.metrics import BEAT_AGE
+from muster.ports import Clock, Producer, TopicPartition
+from muster.settings import Settings
+from muster.worker.slots import Slots
+
+#: More running tasks than this are counted, not named.
+MAX_NAMED = 100
+
+_log = get_logger(__name__)
+
+
+class Fenced(BrokerError):
+    """The heartbeat was not acknowledged for too long: others may have been told that this worker is dead."""
+
+
+class Pulse:
+    """The heartbeats of one worker."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        topics: Topics,
+        settings: Settings,
+        service: str,
+        worker: str,
+        clock: Clock,
+        slots: Slots,
+        assignment: Callable[[], frozenset[TopicPartition]],
+    ) -> None:
+        self._producer = producer
+        self._topic = topics.workers
+        self._settings = settings
+        self._service = service
+        self._worker = worker
+        self._clock = clock
+        self._slots = slots
+        self._assignment = assignment
+        self._started_at: datetime = clock.now()
+        #: When the last beat that was acknowledged had been sent: the tracker cannot have seen it earlier.
+        self._acknowledged = clock.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last acknowledged beat was sent."""
+        return self._clock.monotonic() - self._acknowledged
+
+    async def run(self) -> None:
+        """Beat until cancelled.
+
+        Raises:
+            Fenced: no beat was acknowledged for `fence_seconds`; stop every task and leave.
+        """
+        while True:
+            await self.beat()
+            BEAT_AGE.labels(self._service).set(self.age)
+            if self.age > self._settings.fence_seconds:
+                raise Fenced(f"no heartbeat of {self._worker} was acknowledged for {self.age:.0f} s; it stops itself")
+            await self._clock.sleep(self._settings.beat_seconds)
+
+    async def beat(self, *, leaving: bool = False) -> None:
+        """Send one beat and wait for its acknowledgement, at most as long as the fence allows."""
+        sent = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.1, self._settings.fence_seconds - self.age)):
+                await (await self._producer.send(self._topic, self._say(leaving), key=self._worker.encode()))
+            self._acknowledged = sent
+        except (BrokerError, TimeoutError) as error:
+            _log.warning(
+                "A heartbeat was not acknowledged", action="worker.beat_failed", error=str(error), age=self.age
+            )
+
+    def _say(self, leaving: bool) -> bytes:
+        running = [delivery.task.task_id for delivery in self._slots]
+        return encode_json(
+            Heartbeat(
+                worker=self._worker,
+                service=self._service,
+                at=self._clock.now(),
+                host=platform.node(),
+                version=__version__,
+                slots=self._slots.capacity,
+                running=len(running),
+                tasks=tuple(running[:MAX_NAMED]),
+                partitions=tuple(sorted(self._assignment())),
+                started_at=self._started_at,
+                rss_bytes=_rss_bytes(),
+                leaving=leaving,
+            )
+        )
+
+
+def _rss_bytes() -> int:
+    """Resident memory of this process; 0 where the system has no /proc."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0

@@ -1,0 +1,228 @@
+"""Takes records from the lanes and accepts them by commit. Running them is not done here.
+
+The offset says who has accepted a task, never how it went. A batch of STARTED records is acknowledged first, then its
+offsets are committed under the group's generation: whoever accepted a task is visible to the recovery by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+
+from muster.contracts.dead_letter import nameless_id
+from muster.contracts.envelope import Failure, TaskRecord, parse_task
+from muster.contracts.errors import BrokerError, CommitRefused, InvalidRecord
+from muster.contracts.states import FailureKind
+from muster.contracts.topics import Lane, Topics
+from muster.observability.logging import get_logger
+from muster.observability.metrics import COMMITS_REFUSED, REBALANCES
+from muster.ports import Clock, Consumer, Position, Record, TopicPartition
+from muster.worker.control import Control
+from muster.worker.delivery import Acceptance, Delivery
+from muster.worker.lanes import order_of_turn
+from muster.worker.outcome import DeadLetter
+from muster.worker.settlement import Settlement
+from muster.worker.slots import Slots
+
+#: How long acceptances are gathered for one commit: a commit costs the broker about as much as ten records.
+COMMIT_SECONDS = 0.02
+#: A revoked partition waits for our last commit this long, well within any session timeout.
+REVOKE_SECONDS = 5.0
+IDLE_POLL_SECONDS = 0.5
+
+_log = get_logger(__name__)
+
+
+class Intake:
+    """The intake of one worker; a `RebalanceListener`. `begin` is called once for each accepted delivery."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        settlement: Settlement,
+        control: Control,
+        slots: Slots,
+        clock: Clock,
+        topics: Topics,
+        service: str,
+        begin: Callable[[Delivery], None],
+    ) -> None:
+        self._consumer = consumer
+        self._settlement = settlement
+        self._control = control
+        self._slots = slots
+        self._clock = clock
+        self._topics = topics
+        self._service = service
+        self._begin = begin
+        self._lanes: dict[Lane, list[TopicPartition]] = {}
+        self._batch = Acceptance()
+        self._gathering = asyncio.Event()
+        self._committing = asyncio.Lock()
+        #: Counts assignments; what was polled or accepted under an older one is not ours to commit.
+        self._generation = 0
+        #: True between a revocation and the next assignment: nothing may be accepted.
+        self._moving = True
+        self._stopping = False
+        self._turn = 0
+
+    @property
+    def assigned(self) -> bool:
+        return not self._moving
+
+    async def run(self) -> None:
+        """Poll and accept until `stop`."""
+        while not self._stopping:
+            if self._slots.free <= 0:
+                await self._slots.changed()
+                continue
+            generation = self._generation
+            for record in await self._poll(self._slots.free):
+                if self._moving or generation != self._generation:
+                    break  # uncommitted, so the new owner gets them
+                await self._accept(record, generation)
+
+    async def run_commits(self) -> None:
+        """Commit what was accepted, batch by batch, until cancelled."""
+        while True:
+            await self._gathering.wait()
+            await self._clock.sleep(COMMIT_SECONDS)
+            self._gathering.clear()
+            await self.commit()
+
+    def stop(self) -> None:
+        """Accept nothing more once the poll under way has ended."""
+        self._stopping = True
+        self._slots.wake()
+
+    async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Called before partitions move: commit what was accepted, then let go."""
+        self._moving = True
+        self._lanes = {}
+        try:
+            async with asyncio.timeout(REVOKE_SECONDS):
+                await self.commit()
+        except (TimeoutError, BrokerError) as error:
+            _log.warning("The last commit before a move failed", action="intake.revoke_failed", error=str(error))
+        finally:
+            self._generation += 1
+            self._resolve(self._swap(), confirmed=False)
+
+    async def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """Called with the whole new assignment."""
+        self._lanes = {
+            lane: [p for p in partitions if p.topic == self._topics.lane(self._service, lane)] for lane in Lane
+        }
+        self._moving = False
+        REBALANCES.labels(self._service).inc()
+        _log.info("Assigned", action="intake.assigned", partitions=len(partitions))
+
+    async def commit(self) -> None:
+        """Accept the open batch: wait for its records, then commit its offsets; a refusal cancels its tasks.
+
+        Raises:
+            BrokerError: a record of the batch was not written; this worker cannot go on.
+        """
+        async with self._committing:
+            batch = self._swap()
+            if not batch.offsets:
+                return
+            confirmed = False
+            try:
+                await asyncio.gather(*batch.written)
+                confirmed = await self._ask(batch.offsets, self._generation)
+            finally:
+                self._resolve(batch, confirmed=confirmed)
+
+    async def _poll(self, free: int) -> list[Record]:
+        self._turn += 1
+        records: list[Record] = []
+        for lane in order_of_turn(self._turn):
+            partitions = self._lanes.get(lane)
+            if partitions and len(records) < free:
+                records += await self._consumer.poll(max_records=free - len(records), timeout=0, only=partitions)
+        return records or await self._consumer.poll(max_records=free, timeout=IDLE_POLL_SECONDS)
+
+    async def _accept(self, record: Record, generation: int) -> None:
+        try:
+            task = parse_task(record.headers, record.value)
+        except InvalidRecord as error:
+            self._gather(record, await self._refuse(record, error), generation)
+            return
+        instead = await self._instead_of_start(record, task)
+        if instead is not None:
+            self._gather(record, instead, generation)
+            return
+        claimed = await self._settlement.started(record, task)
+        if not self._gather(record, claimed, generation):
+            await self._settlement.abandoned(record, task)
+            return
+        delivery = Delivery(record, task, self._batch, self._clock.now())
+        self._batch.deliveries.append(delivery)
+        self._slots.take(delivery)
+        self._begin(delivery)
+
+    async def _instead_of_start(self, record: Record, task: TaskRecord) -> asyncio.Future[Position] | None:
+        """What is written for a task that shall not start now; None for one that shall.
+
+        A crash before the commit writes it twice: a second REVOKED changes nothing, a second delayed copy is one of the
+        extra runs that at-least-once allows.
+        """
+        revocation = self._control.revocation_of(task.task_id)
+        if revocation is not None:
+            return await self._settlement.revoked(task, "revoked", revocation.by)
+        now = self._clock.now()
+        if task.expires is not None and task.expires <= now:
+            return await self._settlement.revoked(task, "expired")
+        if task.not_before is not None and task.not_before > now:
+            return await self._settlement.delayed(task.routed_to(record.topic))
+        return None
+
+    async def _refuse(self, record: Record, error: InvalidRecord) -> asyncio.Future[Position]:
+        known = dict(record.headers)
+        task = TaskRecord(
+            task_id=known.get("ce_id", b"").decode(errors="replace")[:200]
+            or nameless_id(record.topic, record.partition, record.offset),
+            task_type=known.get("ce_type", b"").decode(errors="replace")[:200] or "unknown",
+            body=b"",
+        )
+        failure = Failure(kind=FailureKind.INVALID, error="InvalidRecord", message=str(error))
+        _log.warning(
+            "Refused a record that is no task", action="task.invalid", task_id=task.task_id, topic=record.topic,
+            partition=record.partition, offset=record.offset, error=str(error),
+        )  # fmt: skip
+        return await self._settlement.dead_letter(record, task, DeadLetter(failure))
+
+    def _gather(self, record: Record, written: asyncio.Future[Position], generation: int) -> bool:
+        """Put a record into the open batch; False when the group moved while its record was being queued."""
+        if self._moving or generation != self._generation:
+            return False  # uncommitted: the new owner reads it again
+        self._batch.written.append(written)
+        self._batch.offsets[record.source] = record.offset + 1
+        self._gathering.set()
+        return True
+
+    async def _ask(self, offsets: Mapping[TopicPartition, int], generation: int) -> bool:
+        """Commit, again after an answer that did not come: only the group's own refusal is a no."""
+        while generation == self._generation:
+            try:
+                await self._consumer.commit(offsets)
+                return True
+            except CommitRefused as refusal:
+                COMMITS_REFUSED.labels(self._service).inc()
+                _log.warning("Acceptance refused", action="intake.refused", reason=str(refusal))
+                return False
+            except BrokerError as error:
+                _log.warning("No answer to a commit; asking again", action="intake.commit_retry", error=str(error))
+                await self._clock.sleep(0.2)
+        return False
+
+    def _swap(self) -> Acceptance:
+        batch, self._batch = self._batch, Acceptance()
+        return batch
+
+    def _resolve(self, batch: Acceptance, *, confirmed: bool) -> None:
+        batch.confirmed.set_result(confirmed)
+        if not confirmed:
+            for delivery in batch.deliveries:
+                delivery.cancel("abandoned")

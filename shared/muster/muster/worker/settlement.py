@@ -1,0 +1,190 @@
+"""Writes what workers say of tasks: one outcome is one record.
+
+What the outcome is was decided before; offsets are the intake's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from muster.contracts.dead_letter import Provenance, dead_letter_headers
+from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.events import Abandoned, Event, Progressed, Revoked, Started, Succeeded, encode_event
+from muster.contracts.topics import Topics
+from muster.observability.metrics import HANDED_BACK, TASKS_SETTLED
+from muster.ports import Clock, Position, Producer, Record
+from muster.worker.delivery import Delivery
+from muster.worker.outcome import Abandon, DeadLetter, Outcome, RetryAt, Revoke, Succeed
+
+Written = asyncio.Future[Position]
+
+
+class Settlement:
+    """The records of one worker. Every method returns when the record is queued; the future when it is acknowledged."""
+
+    def __init__(self, producer: Producer, topics: Topics, service: str, worker: str, clock: Clock) -> None:
+        self._producer = producer
+        self._topics = topics
+        self._service = service
+        self._worker = worker
+        self._clock = clock
+
+    async def started(self, record: Record, task: TaskRecord) -> Written:
+        """Claim a delivery; must be acknowledged before its offset is committed."""
+        return await self._event(
+            task,
+            Started(
+                **self._said_of(task),
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+            ),
+        )
+
+    async def abandoned(self, record: Record, task: TaskRecord) -> Written:
+        """Take a claim back."""
+        return await self._event(
+            task,
+            Abandoned(
+                **self._said_of(task),
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+            ),
+        )
+
+    async def progressed(self, task: TaskRecord, done: float, total: float | None, message: str) -> Written:
+        return await self._event(
+            task,
+            Progressed(
+                **self._said_of(task),
+                done=done,
+                total=total,
+                message=message,
+            ),
+        )
+
+    async def revoked(self, task: TaskRecord, reason: str, by: int | None = None) -> Written:
+        return await self._event(
+            task,
+            Revoked(
+                **self._said_of(task),
+                reason=reason,
+                by=by,
+            ),
+        )
+
+    async def settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Write an outcome and wait for it; all but a success wait for the acceptance first.
+
+        Raises:
+            BrokerError: the record was not written; the worker must stop, recovery brings the task back.
+        """
+        task = delivery.task
+        if isinstance(outcome, Succeed):
+            written = await self._succeeded(delivery, outcome)
+        elif isinstance(outcome, Abandon) or not await asyncio.shield(delivery.acceptance.confirmed):
+            # Only now is it certain that the record is another worker's: a claim of ours must not stay.
+            written = await self.abandoned(delivery.record, task)
+            outcome = Abandon()
+        else:
+            written = await self._settled(delivery, outcome)
+        await written
+        TASKS_SETTLED.labels(self._service, task.task_type, type(outcome).__name__).inc()
+
+    async def _settled(self, delivery: Delivery, outcome: Outcome) -> Written:
+        match outcome:
+            case RetryAt():
+                return await self._retry(delivery, outcome)
+            case DeadLetter():
+                return await self.dead_letter(delivery.record, delivery.task, outcome, delivery)
+            case Revoke(reason, by):
+                return await self.revoked(delivery.task, reason, by)
+            case _:
+                return await self._hand_back(delivery)
+
+    async def _succeeded(self, delivery: Delivery, outcome: Succeed) -> Written:
+        task = delivery.task
+        return await self._event(
+            task,
+            Succeeded(
+                **self._said_of(task),
+                started_at=delivery.started_at,
+                result=msgspec.Raw(outcome.result),
+            ),
+        )
+
+    async def _retry(self, delivery: Delivery, outcome: RetryAt) -> Written:
+        task = msgspec.structs.replace(
+            delivery.task,
+            attempt=delivery.task.attempt + 1,
+            delivery=1,
+            handover=0,
+            unknown=delivery.task.unknown + outcome.unknown,
+            not_before=outcome.due,
+            route=delivery.record.topic,
+            failure=self._stamped(outcome.failure, delivery),
+        )
+        return await self.delayed(task)
+
+    async def _hand_back(self, delivery: Delivery) -> Written:
+        HANDED_BACK.labels(self._service).inc()
+        task = msgspec.structs.replace(
+            delivery.task,
+            delivery=delivery.task.delivery + 1,
+            handover=0,
+            not_before=self._clock.now(),
+            route=delivery.record.topic,
+        )
+        return await self.delayed(task)
+
+    async def delayed(self, task: TaskRecord) -> Written:
+        """To `tasks.retry`, from where the scheduler moves it to its route when it is due."""
+        return await self._producer.send(self._topics.retry, task.body, key=task.key, headers=task.headers())
+
+    async def dead_letter(
+        self, record: Record, task: TaskRecord, outcome: DeadLetter, delivery: Delivery | None = None
+    ) -> Written:
+        """The original record verbatim, and why it failed."""
+        now = self._clock.now()
+        provenance = Provenance(
+            task_id=task.task_id,
+            task_type=task.task_type,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            attempt=task.attempt,
+            delivery=task.delivery,
+            failure=self._stamped(outcome.failure, delivery),
+            failed_at=now,
+            first_failed_at=(task.failure.failed_at if task.failure else None) or now,
+            redrive=task.redrive,
+            traceback=outcome.traceback,
+            traceparent=task.traceparent,
+        )
+        headers = dead_letter_headers(record.headers, provenance)
+        key = record.key if record.key is not None else task.key
+        return await self._producer.send(self._topics.dead_letter, record.value, key=key, headers=headers)
+
+    def _stamped(self, failure: Failure, delivery: Delivery | None) -> Failure:
+        started = delivery.started_at if delivery else None
+        return msgspec.structs.replace(failure, worker=self._worker, started_at=started, failed_at=self._clock.now())
+
+    def _said_of(self, task: TaskRecord) -> dict[str, Any]:
+        """What every event carries."""
+        return {
+            "task_id": task.task_id,
+            "task_type": task.task_type,
+            "attempt": task.attempt,
+            "delivery": task.delivery,
+            "redrive": task.redrive,
+            "worker": self._worker,
+            "at": self._clock.now(),
+        }
+
+    async def _event(self, task: TaskRecord, event: Event) -> Written:
+        return await self._producer.send(self._topics.events, encode_event(event), key=task.task_id.encode())

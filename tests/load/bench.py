@@ -1,0 +1,90 @@
+"""Measures Muster beside the reference document's own stack, in one run on one machine: what `make bench` runs.
+
+Both stacks use the same PostgreSQL server with the same durability. The procedure is benchmark/rounds.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmark.celery_stack import CeleryStack, redis_program
+from benchmark.figures import Figures, Ratios
+from benchmark.report import as_json, show
+from benchmark.rounds import compare
+from benchmark.stack import BenchError, Stack
+from muster_local.errors import LocalError
+from muster_local.postgres import start_postgres
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+NO_REDIS = "redis-server was not found: install it (apt-get install redis-server, brew install redis)."
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=20_000, help="no-op tasks per round of Muster")
+    parser.add_argument(
+        "--celery-tasks", type=int, default=1_000, help="no-op tasks per round of Celery (it is slower)"
+    )
+    parser.add_argument("--celery-concurrency", type=int, default=2, help="processes of the Celery worker")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=100, help="tasks of each idle latency measurement")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--skip-celery", action="store_true")
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], str | None]:
+    redis = redis_program()
+    skipped = "--skip-celery was given." if options.skip_celery else None if redis else NO_REDIS
+    with ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="muster-bench-")))
+        # PostgreSQL does not run as root; its own account must be able to enter.
+        folder.chmod(0o755)
+        console.print("Starting PostgreSQL, Kafka and the services", style="dim")
+        postgres = start_postgres(folder / "postgres")
+        cleanup.callback(postgres.stop)
+        pairs: list[tuple[Stack, Figures]] = []
+        if redis and not skipped:
+            celery = CeleryStack(folder, postgres, redis, options.celery_concurrency)
+            cleanup.callback(celery.stop)
+            pairs.append((celery, Figures("celery", options.celery_tasks)))
+        with _progress(console) as bar:
+            step = bar.add_task("warming up", total=None)
+
+            def progress(what: str, done: int, wanted: int) -> None:
+                bar.update(step, description=what, completed=done, total=wanted)
+
+            compare(pairs, options.rounds, options.samples, progress)
+    return [figures for _, figures in pairs], skipped
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def main() -> int:
+    options = _arguments()
+    # Progress goes to stderr, so that `--json` can be piped.
+    console = Console(stderr=options.json)
+    try:
+        figures, skipped = _run(options, console)
+    except (BenchError, LocalError) as error:
+        console.print(f"[red]The benchmark stopped:[/] {error}")
+        return 1
+    ratios = Ratios.of(*figures) if len(figures) == 2 else None
+    if options.json:
+        print(json.dumps(as_json(figures, ratios, skipped), indent=2))  # noqa: T201
+    else:
+        show(console, figures, ratios, skipped)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Shows figures: a table for people, JSON for machines. Measures nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from statistics import median
+from typing import Any
+
+from benchmark.figures import LATENCY_TARGET, THROUGHPUT_TARGET, Figures, Ratios
+from rich.console import Console
+from rich.table import Table
+
+
+def as_json(figures: list[Figures], ratios: Ratios | None, skipped: str | None) -> dict[str, Any]:
+    return {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "stacks": {each.name: each.as_json() for each in figures},
+        "ratios": ratios.as_json() if ratios else None,
+        "comparison_skipped": skipped,
+    }
+
+
+def show(console: Console, figures: list[Figures], ratios: Ratios | None, skipped: str | None) -> None:
+    console.print(_main_table(figures, ratios))
+    console.print(_memory_table(figures))
+    if skipped:
+        console.print(f"[yellow]Comparison skipped:[/] {skipped}")
+    if ratios:
+        console.print(_verdict("throughput", ratios.throughput, f">= {THROUGHPUT_TARGET:g}x", ratios.throughput_met))
+        console.print(_verdict("idle p50 latency", ratios.p50, f"<= {LATENCY_TARGET:g}x", ratios.latency_met))
+
+
+def _main_table(figures: list[Figures], ratios: Ratios | None) -> Table:
+    table = Table(title=f"No-op tasks, one worker process, {os.cpu_count()} CPUs; medians of the rounds")
+    table.add_column("")
+    for each in figures:
+        table.add_column(each.name, justify="right")
+    if ratios:
+        table.add_column("ratio", justify="right")
+    rows: list[tuple[str, list[str], str]] = [
+        ("tasks per round", [f"{each.tasks_per_round:,}" for each in figures], ""),
+        ("submitted/s", [f"{median(each.submitting):,.0f}" for each in figures], ""),
+        (
+            "enqueue to SUCCESS in PostgreSQL, tasks/s",
+            [f"{median(each.throughput):,.0f}" for each in figures],
+            f"{ratios.throughput:.1f}x" if ratios else "",
+        ),
+        (
+            "the same at idle, p50 ms",
+            [f"{each.p50 * 1000:.1f}" for each in figures],
+            f"{ratios.p50:.2f}x" if ratios else "",
+        ),
+        ("the same at idle, p99 ms", [f"{each.p99 * 1000:.1f}" for each in figures], ""),
+        ("projection alone, records/s", [_rate(each.projection) for each in figures], ""),
+    ]
+    for name, cells, ratio in rows:
+        table.add_row(name, *cells, *([ratio] if ratios else []))
+    return table
+
+
+def _rate(rate: float | None) -> str:
+    return f"{rate:,.0f}" if rate else "-"
+
+
+def _memory_table(figures: list[Figures]) -> Table:
+    table = Table(title="Resident memory after the last round")
+    table.add_column("process")
+    table.add_column("MB", justify="right")
+    for each in figures:
+        for process, size in each.memory.items():
+            table.add_row(process, f"{size / 1e6:,.0f}")
+    return table
+
+
+def _verdict(what: str, value: float, target: str, met: bool) -> str:
+    return f"{what}: {value:.2f}x, target {target}: {'[green]met[/]' if met else '[red]missed[/]'}"

@@ -1,0 +1,48 @@
+"""The procedure: interleaved rounds (A B A B), throughput then idle latency. Knows no stack by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmark.figures import Figures
+from benchmark.stack import Stack, answer, run_until
+
+#: (what is measured now, tasks done, tasks wanted)
+Progress = Callable[[str, int, int], None]
+
+
+def measure_throughput(stack: Stack, figures: Figures, progress: Progress, count: int | None = None) -> None:
+    """From the first call of the producer until SUCCESS of the last task can be read in PostgreSQL."""
+    count = count or figures.tasks_per_round
+    before = stack.succeeded()
+    submitting = stack.produce("throughput", count)
+    finished = run_until(
+        stack, before + count, lambda done: progress(f"{stack.name}: throughput", done - before, count)
+    )
+    times = answer(submitting)
+    figures.throughput.append(count / (finished - times["began"]))
+    figures.submitting.append(count / (times["ended"] - times["began"]))
+
+
+def measure_latency(stack: Stack, figures: Figures, progress: Progress, count: int) -> None:
+    progress(f"{stack.name}: idle latency", 0, count)
+    figures.latency.append(answer(stack.produce("latency", count)))
+    progress(f"{stack.name}: idle latency", count, count)
+
+
+def warm_up(stack: Stack, figures: Figures, progress: Progress) -> None:
+    """One unmeasured round: imports, connections, the broker's just-in-time compiler."""
+    measure_throughput(stack, Figures(stack.name, figures.tasks_per_round), progress)
+    measure_latency(stack, Figures(stack.name, 0), progress, 10)
+
+
+def compare(pairs: list[tuple[Stack, Figures]], rounds: int, samples: int, progress: Progress) -> None:
+    """Fill the figures; whatever slows the machine down for a while meets every stack."""
+    for stack, figures in pairs:
+        warm_up(stack, figures, progress)
+    for _ in range(rounds):
+        for stack, figures in pairs:
+            measure_throughput(stack, figures, progress)
+            measure_latency(stack, figures, progress, samples)
+    for stack, figures in pairs:
+        figures.memory = stack.memory()

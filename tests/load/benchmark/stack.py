@@ -1,0 +1,101 @@
+"""What the comparison needs of a stack, and what all stacks share: child processes, counting, memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+import psycopg
+from muster_local import processes
+from muster_local.processes import ProcessIdentity
+
+LOAD = Path(__file__).resolve().parents[1]
+#: A round that takes this long has lost something.
+ROUND_SECONDS = 600.0
+
+
+class BenchError(Exception):
+    """The measurement cannot go on; the message says which part failed and shows the end of its log."""
+
+
+class Stack(Protocol):
+    """One way to run tasks, started and ready; both stacks stand at the same time, only one is given work."""
+
+    name: str
+
+    def produce(self, mode: str, count: int) -> subprocess.Popen[str]:
+        """Start a producer: `throughput` submits at full speed, `latency` one task at a time."""
+
+    def succeeded(self) -> int:
+        """Tasks whose SUCCESS can be read in PostgreSQL."""
+
+    def memory(self) -> dict[str, int]:
+        """Resident bytes of each process."""
+
+    def check(self) -> None:
+        """Raises BenchError when a process of the stack has ended."""
+
+    def stop(self) -> None: ...
+
+
+def producer(script: Path, mode: str, count: int, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, str(script), mode, str(count)]
+    return subprocess.Popen(command, env=dict(env), cwd=script.parent, stdout=subprocess.PIPE, text=True)  # noqa: S603
+
+
+def answer(process: subprocess.Popen[str]) -> Any:
+    """The one JSON line that a producer prints."""
+    output, _ = process.communicate(timeout=ROUND_SECONDS)
+    if process.returncode:
+        raise BenchError(f"the producer {process.args!r} ended with exit code {process.returncode}")
+    return json.loads(output.splitlines()[-1])
+
+
+class Table:
+    """Counts the finished tasks of one results table through a connection of its own."""
+
+    def __init__(self, dsn: str, query: str) -> None:
+        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._query = query.encode()
+
+    def count(self) -> int:
+        row = self._connection.execute(self._query).fetchone()
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def run_until(stack: Stack, wanted: int, seen: Callable[[int], None]) -> float:
+    """Wait until `wanted` tasks have succeeded; returns the instant (seconds since the epoch) it could be read."""
+    deadline = time.monotonic() + ROUND_SECONDS
+    while time.monotonic() < deadline:
+        asked = time.perf_counter()
+        done = stack.succeeded()
+        now = time.time()
+        seen(done)
+        if done >= wanted:
+            return now
+        stack.check()
+        # Counting may cost at most a twentieth of one core, or the observer slows down what it observes.
+        time.sleep(max(0.02, 20 * (time.perf_counter() - asked)))
+    raise BenchError(f"{stack.name}: only {stack.succeeded()} of {wanted} tasks succeeded in {ROUND_SECONDS:g} s")
+
+
+def alive(name: str, process: ProcessIdentity, log: Path) -> None:
+    if not process.is_alive():
+        raise BenchError(f"{name} ended unexpectedly; the end of {log}:\n{processes.tail(log)}")
+
+
+def resident(label: str, process: ProcessIdentity) -> dict[str, int]:
+    """Resident memory of a process, and of its children one by one."""
+    root = psutil.Process(process.pid)
+    sizes = {label: root.memory_info().rss}
+    children = enumerate(root.children(recursive=True), 1)
+    return sizes | {f"{label} child {number}": child.memory_info().rss for number, child in children}

@@ -118,8 +118,9 @@ class Worker(Generic[R]):
         _log.info("Worker is up", action="worker.up", worker=self.id, slots=self._slots.capacity)
 
     async def _check_topics(self) -> None:
-        needed = [*self._topics.lanes(self._app.service), self._topics.events, self._topics.retry,
-                  self._topics.dead_letter, self._topics.control, self._topics.catalog, self._topics.workers]  # fmt: skip
+        topics = self._topics
+        written = [topics.events, topics.retry, topics.dead_letter, topics.control, topics.catalog, topics.workers]
+        needed = [*topics.lanes(self._app.service), *written]
         there = await self._admin.partitions(needed)
         missing = [name for name in needed if name not in there]
         if missing:

@@ -36,45 +36,26 @@ class Settlement:
         """Claim a delivery; must be acknowledged before its offset is committed."""
         return await self._event(
             task,
-            Started(
-                **self._said_of(task),
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-            ),
+            Started(**self._said_of(task), topic=record.topic, partition=record.partition, offset=record.offset),
         )
 
     async def abandoned(self, record: Record, task: TaskRecord) -> Written:
         """Take a claim back."""
         return await self._event(
             task,
-            Abandoned(
-                **self._said_of(task),
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-            ),
+            Abandoned(**self._said_of(task), topic=record.topic, partition=record.partition, offset=record.offset),
         )
 
     async def progressed(self, task: TaskRecord, done: float, total: float | None, message: str) -> Written:
         return await self._event(
             task,
-            Progressed(
-                **self._said_of(task),
-                done=done,
-                total=total,
-                message=message,
-            ),
+            Progressed(**self._said_of(task), done=done, total=total, message=message),
         )
 
     async def revoked(self, task: TaskRecord, reason: str, by: int | None = None) -> Written:
         return await self._event(
             task,
-            Revoked(
-                **self._said_of(task),
-                reason=reason,
-                by=by,
-            ),
+            Revoked(**self._said_of(task), reason=reason, by=by),
         )
 
     async def settle(self, delivery: Delivery, outcome: Outcome) -> None:
@@ -110,11 +91,7 @@ class Settlement:
         task = delivery.task
         return await self._event(
             task,
-            Succeeded(
-                **self._said_of(task),
-                started_at=delivery.started_at,
-                result=msgspec.Raw(outcome.result),
-            ),
+            Succeeded(**self._said_of(task), started_at=delivery.started_at, result=msgspec.Raw(outcome.result)),
         )
 
     async def _retry(self, delivery: Delivery, outcome: RetryAt) -> Written:

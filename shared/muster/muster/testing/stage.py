@@ -1,0 +1,127 @@
+"""A stage for stories about workers: the whole engine on the log in memory, and readers for what it wrote.
+
+What a story asserts is not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from muster.adapters.clock import SystemClock
+from muster.adapters.memory import MemoryBroker
+from muster.contracts.envelope import TaskRecord
+from muster.contracts.events import AnyEvent, Revocation, decode_event, encode_json
+from muster.contracts.topics import Topics
+from muster.ports import Broker, Producer, Record, TopicPartition
+from muster.settings import Settings
+from muster.testing.harness import InlineCompute
+from muster.worker.app import TaskApp
+from muster.worker.lifecycle import Worker
+
+
+async def wait_until(condition: Callable[[], bool], description: str, seconds: float = 10.0) -> None:
+    """Return when the condition holds; fail with its description when it does not in time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() >= deadline:
+            raise AssertionError(f"waited {seconds:g} s until {description}")
+        await asyncio.sleep(0.005)
+
+
+@dataclass
+class Stage:
+    """One broker with all topics, a producer, and everything that was written to it."""
+
+    broker: Broker
+    topics: Topics
+    producer: Producer
+    settings: Settings
+    seen: dict[str, list[Record]] = field(default_factory=dict)
+
+    async def submit(self, task_type: str, parameters: Any = None, **fields: Any) -> str:
+        task = TaskRecord(
+            task_id=fields.pop("task_id", uuid.uuid4().hex),
+            task_type=task_type,
+            body=fields.pop("body", msgspec.json.encode(parameters or {})),
+            **fields,
+        )
+        await self.put(self.topics.lane("media"), task.body, task.headers(), key=task.key)
+        return task.task_id
+
+    async def put(
+        self, topic: str, value: bytes | None, headers: list[tuple[str, bytes]], key: bytes | None = None
+    ) -> None:
+        await (await self.producer.send(topic, value, key=key, headers=headers))
+
+    async def revoke(self, task_id: str, *, terminate: bool = False) -> None:
+        revocation = Revocation(task_id=task_id, at=SystemClock().now(), terminate=terminate, by=1)
+        await self.put(self.topics.control, encode_json(revocation), [], key=task_id.encode())
+
+    def records(self, topic: str) -> list[Record]:
+        return self.seen.get(topic, [])
+
+    def events(self, task_id: str) -> list[AnyEvent]:
+        found = [decode_event(record.value or b"") for record in self.records(self.topics.events)]
+        return [event for event in found if event.task_id == task_id]
+
+    def said(self, task_id: str) -> list[str]:
+        """The names of a task's events, in order."""
+        return [type(event).__name__ for event in self.events(task_id)]
+
+    @asynccontextmanager
+    async def worker(self, app: TaskApp[Any], **changes: Any) -> AsyncIterator[Worker[Any]]:
+        """A running worker; it drains at the end unless it has already left."""
+        settings = self.settings.model_copy(update=changes)
+        worker = Worker(app, settings, self.broker, InlineCompute(), SystemClock())
+        run = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await asyncio.wait([run], timeout=20)
+            if not run.done():
+                raise AssertionError("the worker did not drain within 20 s")
+            with suppress(Exception):  # stories about a worker that fails look at it themselves
+                run.result()
+
+
+@asynccontextmanager
+async def memory_stage() -> AsyncIterator[Stage]:
+    """A stage on the log in memory."""
+    broker = MemoryBroker(SystemClock())
+    topics = Topics()
+    admin = broker.admin()
+    await admin.start()
+    await admin.apply(topics.specs())
+    producer = broker.producer()
+    await producer.start()
+    settings = Settings(beat_seconds=0.2, fence_seconds=3, lease_seconds=5, grace_seconds=5, slots=4)
+    stage = Stage(broker, topics, producer, settings)
+    watch = [topics.events, topics.retry, topics.dead_letter, topics.workers, topics.catalog]
+    reader = broker.consumer()
+    counts = await admin.partitions(watch)
+    reader.assign([TopicPartition(topic, number) for topic in watch for number in range(counts[topic])])
+    await reader.start()
+
+    async def read() -> None:
+        while True:
+            for record in await reader.poll(timeout=0.2):
+                stage.seen.setdefault(record.topic, []).append(record)
+
+    reading = asyncio.create_task(read())
+    try:
+        yield stage
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+        await reader.stop()
+        await producer.stop()
+        await admin.stop()

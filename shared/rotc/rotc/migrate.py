@@ -85,13 +85,19 @@ async def add_ocr_columns(connection: Connection) -> None:
         ) from error
 
 
+async def ensure_schema(connection: Connection) -> None:
+    """Makes the schema `muster` unless it is there."""
+    if await connection.fetchval(SQL["schema_exists"]):
+        return
+    # The tracker creates the schema too; the loser of that race finds it made, which is all it wanted.
+    with contextlib.suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateSchemaError):
+        async with connection.transaction():
+            await connection.execute(SQL["create_schema"])
+
+
 async def _history(connection: Connection) -> dict[str, str]:
     """Applied migrations and their checksums, after making sure none was edited since."""
-    if not await connection.fetchval(SQL["schema_exists"]):
-        # The tracker creates the schema too; the loser of that race finds it made, which is all it wanted.
-        with contextlib.suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateSchemaError):
-            async with connection.transaction():
-                await connection.execute(SQL["create_schema"])
+    await ensure_schema(connection)
     await connection.execute(SQL["create_history"])
     history: dict[str, str] = {row["name"]: row["checksum"] for row in await connection.fetch(SQL["history"])}
     for name, text in migrations().items():

@@ -1,0 +1,5 @@
+"""`python -m rotc`: the command line of cli.py, nothing else."""
+
+from rotc.cli import main
+
+main()

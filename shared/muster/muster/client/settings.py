@@ -1,0 +1,42 @@
+"""How a caller reaches the platform. What services need beside it is `muster.settings`."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from muster.settings import KafkaSettings
+
+#: Where the tracker listens when nothing else is said (TRACKER_HTTP_PORT).
+DEFAULT_API_URL = "http://localhost:8000"
+
+
+class ClientSettings(BaseSettings):
+    """Read from the environment: MUSTER_API_URL, MUSTER_API_KEY or MUSTER_TOKEN, KAFKA_*."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, env_prefix="MUSTER_", env_ignore_empty=True
+    )
+
+    #: The tracker's address without /api; None: submit straight to Kafka, and ask DEFAULT_API_URL for states.
+    api_url: str | None = None
+    api_key: SecretStr | None = None
+    #: A JWT of the Django backend.
+    token: SecretStr | None = None
+    topic_prefix: str = ""
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+
+    @field_validator("api_url")
+    @classmethod
+    def _http_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError(f"MUSTER_API_URL is {url[:80]!r}: write it as http://host:port or https://host")
+        return url and url.rstrip("/").removesuffix("/api")
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if self.api_key is not None and self.token is not None:
+            raise ValueError("set MUSTER_API_KEY (machines) or MUSTER_TOKEN (a person's JWT), not both")
+        return self

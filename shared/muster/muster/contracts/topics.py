@@ -10,6 +10,11 @@ from enum import StrEnum
 WORKER_SERVICES = ("media", "reports", "ocr", "import", "notify")
 
 DAY_MS = 24 * 3600 * 1000
+#: The largest record with its headers, on every topic; a topic's own limit overrides the broker's.
+MAX_RECORD_BYTES = 32 * 1024 * 1024
+#: The largest value a submission may carry (a file of 20 MB is 28 MB as base64): what a retry or the dead letter
+#: adds in headers must still fit.
+MAX_BODY_BYTES = 30 * 1024 * 1024
 #: Retry topics: tasks.delay.1s ... tasks.delay.131072s (36 hours); longer delays take several turns.
 DELAYS = tuple(2**n for n in range(18))
 
@@ -32,10 +37,11 @@ class TopicSpec:
 
 
 def _kept(days: float) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(int(days * DAY_MS))}
+    return _SIZE | {"cleanup.policy": "delete", "retention.ms": str(int(days * DAY_MS))}
 
 
-_COMPACTED = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": str(DAY_MS)}
+_SIZE = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+_COMPACTED = _SIZE | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": str(DAY_MS)}
 
 
 class Topics:

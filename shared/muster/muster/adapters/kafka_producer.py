@@ -1,0 +1,171 @@
+"""Writes records to Kafka: idempotent, acks=all. Transactions are in kafka_transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
+from muster.adapters.partitioning import partitioner
+from muster.contracts.errors import BrokerError
+from muster.contracts.topics import MAX_RECORD_BYTES
+from muster.ports import Headers, Position
+
+#: Big enough that 1,000 events of 300 bytes fill two batches, small enough for one network round trip.
+BATCH_BYTES = 128 * 1024
+#: Above this, a record waits for its turn: aiokafka packs one batch per partition into a request, and
+#: the broker closes the connection on requests above 100 MiB (socket.request.max.bytes).
+LARGE_BYTES = 1024 * 1024
+LARGE_AT_ONCE = 2
+REQUEST_SECONDS = 20
+#: A closing producer gives up after this long without a broker; an idempotent one would try for ever.
+STOP_SECONDS = 10.0
+
+COMMON_OPTIONS: dict[str, Any] = {
+    "enable_idempotence": True,
+    "acks": "all",
+    "compression_type": "lz4",
+    "max_batch_size": BATCH_BYTES,
+    "max_request_size": MAX_RECORD_BYTES,
+    "request_timeout_ms": REQUEST_SECONDS * 1000,
+    "partitioner": partitioner,
+}
+
+
+class KafkaProducer:
+    """An idempotent producer (ports.Producer).
+
+    aiokafka retries an idempotent batch for ever: without a broker the futures stay open, and who needs a limit
+    sets it where it waits.
+    """
+
+    def __init__(self, connection: dict[str, Any], *, client_id: str, linger_ms: int) -> None:
+        self._options = {**connection, **COMMON_OPTIONS, "client_id": client_id, "linger_ms": linger_ms}
+        self._producer: AIOKafkaProducer | None = None
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._replacing = asyncio.Lock()
+        self._spoiled = False
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            BrokerError: no broker answered.
+        """
+        self._producer = await start_producer(self._options)
+        self._loop = asyncio.get_running_loop()
+
+    async def stop(self) -> None:
+        """Write what is queued, then close.
+
+        Raises:
+            BrokerError: the broker did not take the rest in time; it may or may not have been written.
+        """
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await stop_producer(producer)
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> asyncio.Future[Position]:
+        if value is None or len(value) <= LARGE_BYTES:
+            written = await self._queue(topic, value, key, partition, list(headers))
+        else:
+            written = await self._queue_large(topic, value, key, partition, list(headers))
+        position: asyncio.Future[Position] = self._loop.create_future()
+        written.add_done_callback(partial(self._settle, topic, position))
+        return position
+
+    async def flush(self) -> None:
+        if self._producer is not None:
+            await self._producer.flush()
+
+    async def _queue(self, topic: str, *record: Any) -> asyncio.Future[RecordMetadata]:
+        value, key, partition, headers = record
+        producer = await self._usable(topic)
+        try:
+            written: asyncio.Future[RecordMetadata] = await producer.send(topic, value, key, partition, None, headers)
+        except KAFKA_FAILURES as error:
+            raise broker_error(f"write to {topic}", error) from error
+        return written
+
+    async def _queue_large(self, topic: str, *record: Any) -> asyncio.Future[RecordMetadata]:
+        await self._large.acquire()
+        try:
+            written = await self._queue(topic, *record)
+        except BaseException:
+            self._large.release()
+            raise
+        written.add_done_callback(lambda _: self._large.release())
+        return written
+
+    async def _usable(self, topic: str) -> AIOKafkaProducer:
+        """The producer, or a new one where a batch of the old one was refused."""
+        if self._producer is not None and not self._spoiled:
+            return self._producer
+        async with self._replacing:
+            if self._producer is None:
+                raise BrokerError(f"the producer is not running: nothing was written to {topic}")
+            if self._spoiled:
+                # What the old one still holds goes first, so that the order of a key is kept.
+                with suppress(BrokerError):
+                    await stop_producer(self._producer)
+                self._producer = await start_producer(self._options)
+                self._spoiled = False
+            return self._producer
+
+    def _settle(self, topic: str, position: asyncio.Future[Position], written: asyncio.Future[RecordMetadata]) -> None:
+        """Called when the broker answered; `position` may have been cancelled by who waited for it."""
+        error = written.exception()
+        if error is not None:
+            # One batch that the broker refuses (too large for its topic) leaves a gap in the sequence numbers: all
+            # that the same idempotent aiokafka producer sends to the partition later fails, for ever.
+            self._spoiled = True
+        if position.done():
+            return
+        if error is None:
+            where = written.result()
+            position.set_result(Position(where.topic, where.partition, where.offset))
+        else:
+            failure = broker_error(f"write to {topic}", error)
+            failure.__cause__ = error
+            position.set_exception(failure)
+
+
+async def start_producer(options: dict[str, Any]) -> AIOKafkaProducer:
+    """A connected aiokafka producer; a failed start leaves nothing open.
+
+    Raises:
+        BrokerError: no broker answered, or the transactional id was refused.
+    """
+    producer = AIOKafkaProducer(**options)
+    try:
+        await producer.start()
+    except KAFKA_FAILURES as error:
+        await producer.stop()
+        raise broker_error(f"be reached at {', '.join(options['bootstrap_servers'])}", error) from error
+    return producer
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Flush and close within STOP_SECONDS.
+
+    Raises:
+        BrokerError: the broker did not take the rest in time.
+    """
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+    except KAFKA_FAILURES as error:
+        raise broker_error("take the last records of a stopping producer", error) from error

@@ -62,7 +62,7 @@ def _body(draw: ImageDraw.ImageDraw, scaled: Scaled, olive: Colour, skin: Colour
     draw.line(scaled(500, 1120, 500, 1900), fill=_darker(olive, 0.3), width=max(1, int(scaled(8)[0])))
     for left in (210, 570):
         draw.rectangle(scaled(left, 1210, left + 220, 1262), fill=(28, 30, 22))
-    size, above = scaled(40)[0], scaled(1212)[0]
+    size, above = max(1.0, scaled(40)[0]), scaled(1212)[0]
     draw.text((scaled(232)[0], above), f"CDT {number:03d}", fill=(226, 212, 140), font_size=size)
     draw.text((scaled(622)[0], above), "ROTC", fill=(226, 212, 140), font_size=size)
 

@@ -60,6 +60,7 @@ async def migrate(connection: Connection) -> Migrated:
         pending = [name for name in migrations() if name not in history]
         if not history:
             await _refuse_foreign_tables(connection)
+        await connection.execute(SQL["use_public_schema"])
         for name in pending:
             await connection.execute(migrations()[name])
             await connection.execute(SQL["record"], name, checksum(migrations()[name]))

@@ -37,3 +37,7 @@ SELECT to_regclass('django_migrations') IS NOT NULL;
 -- name: give_up_waiting
 -- A waiting ALTER TABLE keeps every later reader of the table waiting too: better to fail than to stop a live system.
 SET LOCAL lock_timeout = '5s';
+
+-- name: use_public_schema
+-- A user who is called muster would else get the tables in the schema muster, where nobody else looks for them.
+SET LOCAL search_path = public;

@@ -15,10 +15,10 @@ from muster.contracts.states import TaskState
 LONG_POLL_SECONDS = 25.0
 #: With a progress callback, how often it is told.
 _PROGRESS_SECONDS = 0.5
+#: A tracker that does not hold the answer back is not asked more often than this.
+_HASTE_SECONDS = 0.05
 #: A tracker that is away for longer ends the wait, however long that was meant to be.
 _AWAY_SECONDS = 120.0
-#: A task that we wrote ourselves becomes visible when the projection has read it.
-_NEW_SECONDS = 0.05
 
 Watcher = Callable[[TaskStatus], None]
 
@@ -90,14 +90,17 @@ class AsyncResult:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         hold = _PROGRESS_SECONDS if on_progress else LONG_POLL_SECONDS
         while True:
-            remaining = max(0.0, deadline - time.monotonic())
+            asked = time.monotonic()
+            remaining = max(0.0, deadline - asked)
             status = await self._look(min(hold, remaining), min(_AWAY_SECONDS, remaining))
             if on_progress is not None:
                 on_progress(status)
             if status.ready:
                 return status
-            if time.monotonic() >= deadline:
+            if (now := time.monotonic()) >= deadline:
                 raise WaitTimeout(f"task {self.id} was {status.status.value} after {timeout:g} s of waiting")
+            if now - asked < _HASTE_SECONDS:
+                await self._api.pause(min(_HASTE_SECONDS, deadline - now))
 
     async def _look(self, hold: float, patience: float) -> TaskStatus:
         """One long poll; a tracker that restarts meanwhile is waited for, up to `patience` seconds."""
@@ -106,5 +109,4 @@ class AsyncResult:
         except UnknownTask:
             if not self._submitted:
                 raise
-            await self._api.pause(min(_NEW_SECONDS, patience))
             return TaskStatus(task_id=self.id, status=TaskState.PENDING)

@@ -33,6 +33,13 @@ class Record(NamedTuple):
         return TopicPartition(self.topic, self.partition)
 
 
+class Bookmark(NamedTuple):
+    """A group's committed next offset and the note stored with it."""
+
+    offset: int
+    note: str = ""
+
+
 class Position(NamedTuple):
     """Where a produced record landed."""
 
@@ -82,10 +89,12 @@ class TransactionalProducer(Protocol):
     async def move(
         self,
         records: Sequence[tuple[str, bytes | None, bytes | None, Headers]],
-        offsets: Mapping[TopicPartition, int],
+        offsets: Mapping[TopicPartition, int | Bookmark],
         group: str,
     ) -> None:
         """Write (topic, key, value, headers) records and commit `offsets` for `group`: all or nothing.
+
+        A note holds at most 4,000 characters.
 
         Raises:
             BrokerError: nothing of it is visible; a fenced producer must be stopped.
@@ -171,6 +180,9 @@ class Admin(Protocol):
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """The group's committed next offsets."""
+
+    async def bookmarks(self, group: str) -> dict[TopicPartition, Bookmark]:
+        """The group's committed next offsets with their notes."""
 
 
 class Broker(Protocol):

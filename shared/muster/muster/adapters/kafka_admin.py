@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
 from muster.contracts.errors import BrokerError
 from muster.contracts.topics import TopicSpec
-from muster.ports import TopicChange, TopicPartition
+from muster.ports import Bookmark, TopicChange, TopicPartition
 
 REQUEST_SECONDS = 20
 #: DescribeConfigs says where a value comes from; 1 is "set on this topic".
@@ -74,11 +74,14 @@ class KafkaAdmin:
         return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
+        return {partition: bookmark.offset for partition, bookmark in (await self.bookmarks(group)).items()}
+
+    async def bookmarks(self, group: str) -> dict[TopicPartition, Bookmark]:
         try:
             offsets = await self._running().list_consumer_group_offsets(group)
         except KAFKA_FAILURES as error:
             raise broker_error(f"tell the offsets of group {group}", error) from error
-        return {TopicPartition(*partition): position.offset for partition, position in offsets.items()}
+        return {TopicPartition(*p): Bookmark(found.offset, found.metadata or "") for p, found in offsets.items()}
 
     async def _create(self, specs: list[TopicSpec], replication_factor: int) -> None:
         if not specs:

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
 from muster.adapters.kafka_producer import COMMON_OPTIONS, LARGE_BYTES, start_producer, stop_producer
 from muster.contracts.errors import BrokerError
-from muster.ports import Headers, TopicPartition
+from muster.ports import Bookmark, Headers, TopicPartition
 
 #: The broker aborts a transaction left open this long; until then readers of its partitions wait.
 TRANSACTION_MS = 5000
@@ -51,7 +51,7 @@ class KafkaTransactionalProducer:
     async def move(
         self,
         records: Sequence[tuple[str, bytes | None, bytes | None, Headers]],
-        offsets: Mapping[TopicPartition, int],
+        offsets: Mapping[TopicPartition, int | Bookmark],
         group: str,
     ) -> None:
         producer = self._producer

@@ -168,6 +168,13 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except KAFKA_FAILURES as error:
             raise broker_error(f"seek in {_named([partition])}", error) from error
 
+    async def position(self, partition: TopicPartition) -> int:
+        try:
+            position: int = await self._running().position(KafkaPartition(*partition))
+        except KAFKA_FAILURES as error:
+            raise broker_error(f"tell the position in {_named([partition])}", error) from error
+        return position
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None:
         try:
             await self._running().seek_to_beginning(*_theirs(partitions))

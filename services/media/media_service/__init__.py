@@ -1,0 +1,1 @@
+"""The media service: pictures and documents of cadets, activities and letters. Each module says what it holds."""

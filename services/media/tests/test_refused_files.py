@@ -111,6 +111,15 @@ def test_a_truncated_picture_is_refused_with_one_sentence(format_: str, kept: fl
     assert str(caught.value) == f"The {format_} picture is truncated or damaged: export it again and resend it."
 
 
+def test_a_picture_damaged_in_the_middle_is_refused() -> None:
+    damaged = bytearray(picture("PNG"))  # the one format with checksums
+    middle = len(damaged) // 2
+    damaged[middle : middle + 400] = bytes(400)
+
+    with pytest.raises(UnreadableImage, match="truncated or damaged"):
+        compress_image(bytes(damaged), CompressionOptions())
+
+
 @pytest.mark.parametrize("size", [(20_000, 10_000), (9_000, 9_000), (7_100, 7_100), (2_000_000_000, 2)])
 def test_too_many_pixels_are_refused_before_any_is_decoded(size: tuple[int, int]) -> None:
     with pytest.raises(UnreadableImage, match=f"has {size[0] * size[1] / 1e6:.1f} megapixels, at most 50"):

@@ -17,6 +17,8 @@ from media_service.domain.filetypes import IMAGE_TYPES, FileType, sniff
 MAX_MEGAPIXELS = 50
 _MEGA = 1_000_000
 _PLUGIN = {FileType.JPEG: "JPEG", FileType.PNG: "PNG", FileType.GIF: "GIF", FileType.WEBP: "WEBP"}
+#: In these the metadata stands before the pixels; an MPO is a JPEG with further pictures behind it.
+_METADATA_FIRST = frozenset({"JPEG", "MPO"})
 _ORIENTATION = 0x0112
 #: EXIF orientation -> the operation that sets the picture upright.
 _UPRIGHT = {
@@ -70,6 +72,8 @@ def open_picture(data: bytes) -> ImageFile.ImageFile:
 
 def upright_operation(image: ImageFile.ImageFile) -> Image.Transpose | None:
     """What sets the picture upright by its EXIF (or XMP) orientation; broken metadata counts as none."""
+    if image.format not in _METADATA_FIRST:
+        image.load()  # here, where a failure is not taken for one of the metadata
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except (ValueError, TypeError, LookupError, SyntaxError, EOFError, OverflowError, struct.error):

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from muster.adapters.kafka import KafkaBroker
 from muster.contracts.dead_letter import nameless_id, parse_provenance
 from muster.contracts.envelope import parse_task
 from muster.contracts.errors import PermanentError, Retry
 from muster.contracts.events import Progressed, Started, Succeeded, decode_heartbeat
 from muster.contracts.retry import RetryPolicy
-from muster.testing import Stage, memory_stage, wait_until
+from muster.settings import KafkaSettings
+from muster.testing import Stage, memory_stage, stage_on, wait_until
 from muster.worker.app import TaskApp
 from muster.worker.context import Context
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,9 +62,15 @@ def make_app() -> TaskApp[None]:
     return app
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with memory_stage() as stage:
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """Every story is told on the log in memory and on a real Kafka."""
+    if request.param == "memory":
+        async with memory_stage() as stage:
+            yield stage
+        return
+    broker = KafkaBroker(KafkaSettings(bootstrap_servers=request.getfixturevalue("kafka")))
+    async with stage_on(broker, request.getfixturevalue("topic_prefix")) as stage:
         yield stage
 
 
@@ -74,7 +82,7 @@ async def test_a_task_is_started_reports_and_succeeds(stage: Stage) -> None:
     assert stage.said(task_id) == ["Started", "Progressed", "Succeeded"]
     started, progressed, succeeded = stage.events(task_id)
     assert isinstance(started, Started)
-    assert started.topic == "tasks.media.default"
+    assert started.topic == stage.lane
     assert isinstance(progressed, Progressed)
     assert progressed.done == progressed.total == 1
     assert isinstance(succeeded, Succeeded)
@@ -109,15 +117,15 @@ async def test_an_error_is_retried_until_the_attempts_are_used_up(stage: Stage) 
 
         [record] = stage.records(stage.topics.retry)
         task = parse_task(record.headers, record.value)
-        assert (task.task_id, task.attempt, task.route) == (task_id, 2, "tasks.media.default")
+        assert (task.task_id, task.attempt, task.route) == (task_id, 2, stage.lane)
         assert task.not_before is not None
         wait = task.not_before - datetime.now(UTC)
         assert timedelta(seconds=28) < wait <= timedelta(seconds=60)
         assert task.failure is not None
-        assert task.failure.message == "the disk of postgresql://app:[redacted]@db is full"
+        assert task.failure.message == "the disk of postgresql://app:[hidden]@db is full"
 
         due = msgspec.structs.replace(task, not_before=None, route=None)
-        await stage.put("tasks.media.default", due.body, due.headers(), key=due.key)
+        await stage.put(stage.lane, due.body, due.headers(), key=due.key)
         await wait_until(lambda: bool(stage.records(stage.topics.dead_letter)), "the last attempt has failed")
 
     [letter] = stage.records(stage.topics.dead_letter)
@@ -160,7 +168,7 @@ async def test_an_unknown_type_is_tried_again_without_burning_an_attempt(stage: 
 
 async def test_a_record_without_an_id_becomes_a_dead_letter_with_a_stable_id(stage: Stage) -> None:
     async with stage.worker(make_app()):
-        await stage.put("tasks.media.default", b"\xffnot json", [("content-type", b"text/plain")])
+        await stage.put(stage.lane, b"\xffnot json", [("content-type", b"text/plain")])
         await wait_until(lambda: bool(stage.records(stage.topics.dead_letter)), "a dead letter was written")
         after = await stage.submit("double", {"number": 1})
         await wait_until(lambda: "Succeeded" in stage.said(after), "the worker lives")
@@ -186,7 +194,7 @@ async def test_a_task_that_is_not_due_is_sent_to_wait(stage: Stage) -> None:
         await wait_until(lambda: bool(stage.records(stage.topics.retry)), "it was sent to wait")
 
     task = parse_task(stage.records(stage.topics.retry)[0].headers, b"")
-    assert (task.task_id, task.attempt, task.route) == (task_id, 1, "tasks.media.default")
+    assert (task.task_id, task.attempt, task.route) == (task_id, 1, stage.lane)
     assert stage.said(task_id) == []
 
 

@@ -4,6 +4,6 @@ Nothing of this is used by a running service.
 """
 
 from muster.testing.harness import InlineCompute, TaskHarness
-from muster.testing.stage import Stage, memory_stage, wait_until
+from muster.testing.stage import Stage, memory_stage, stage_on, wait_until
 
-__all__ = ["InlineCompute", "Stage", "TaskHarness", "memory_stage", "wait_until"]
+__all__ = ["InlineCompute", "Stage", "TaskHarness", "memory_stage", "stage_on", "wait_until"]

@@ -43,6 +43,8 @@ class Stage:
     topics: Topics
     producer: Producer
     settings: Settings
+    #: The lane that `submit` writes to.
+    lane: str
     seen: dict[str, list[Record]] = field(default_factory=dict)
 
     async def submit(self, task_type: str, parameters: Any = None, **fields: Any) -> str:
@@ -52,7 +54,7 @@ class Stage:
             body=fields.pop("body", msgspec.json.encode(parameters or {})),
             **fields,
         )
-        await self.put(self.topics.lane("media"), task.body, task.headers(), key=task.key)
+        await self.put(self.lane, task.body, task.headers(), key=task.key)
         return task.task_id
 
     async def put(
@@ -95,15 +97,23 @@ class Stage:
 @asynccontextmanager
 async def memory_stage() -> AsyncIterator[Stage]:
     """A stage on the log in memory."""
-    broker = MemoryBroker(SystemClock())
-    topics = Topics()
+    async with stage_on(MemoryBroker(SystemClock())) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def stage_on(broker: Broker, prefix: str = "", service: str = "media") -> AsyncIterator[Stage]:
+    """A stage on any broker: the topics of one service under `prefix`, and a reader of what is written to them."""
+    topics = Topics(prefix)
     admin = broker.admin()
     await admin.start()
-    await admin.apply(topics.specs())
+    await admin.apply([spec for spec in topics.specs() if topics.service_of_lane(spec.name) in (None, service)])
     producer = broker.producer()
     await producer.start()
-    settings = Settings(beat_seconds=0.2, fence_seconds=3, lease_seconds=5, grace_seconds=5, slots=4)
-    stage = Stage(broker, topics, producer, settings)
+    settings = Settings(
+        topic_prefix=prefix, beat_seconds=0.2, fence_seconds=3, lease_seconds=5, grace_seconds=5, slots=4
+    )
+    stage = Stage(broker, topics, producer, settings, topics.lane(service))
     watch = [topics.events, topics.retry, topics.dead_letter, topics.workers, topics.catalog]
     reader = broker.consumer()
     counts = await admin.partitions(watch)

@@ -18,7 +18,7 @@ from muster_local.errors import LocalError
 from muster_local.jars import KAFKA_VERSION, Progress, ensure_jars
 from muster_local.java import java
 from muster_local.ports import LOOPBACK, accepts, free_port, wait_until
-from muster_local.processes import ProcessIdentity
+from muster_local.processes import ProcessIdentity, Register
 
 _LOG4J = Path(__file__).with_name("log4j2.yaml")
 # Any 16 bytes in URL-safe base64 will do: two local clusters never meet.
@@ -53,6 +53,8 @@ share.coordinator.state.topic.num.partitions=1
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # Tests let a consumer die and do not want to wait six seconds for it.
 group.min.session.timeout.ms=1000
+# A task may carry a document of 20 MB, in base64.
+message.max.bytes=33554432
 # The default of 128 MB for the compactor would be a quarter of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
@@ -90,10 +92,12 @@ def start_kafka(
     cache: Path,
     options: KafkaOptions = KafkaOptions(),
     progress: Progress = lambda _done, _total: None,
+    register: Register = lambda _identity: None,
 ) -> KafkaServer:
     """Start a broker whose data lives in `folder`; returns when it answers an admin request (about two seconds).
 
-    `progress(done, total)` tells of the jars while they are fetched, at the first start only.
+    `progress(done, total)` tells of the jars while they are fetched, at the first start only; `register` gets the
+    process as soon as it exists.
     Raises LocalError with the end of the broker's log when it does not come up.
     """
     jars = ensure_jars(cache, progress)
@@ -101,7 +105,7 @@ def start_kafka(
     _format(data, cache, jars)
     port = free_port(options.port)
     properties = _write_properties(folder, data, port)
-    identity = processes.start([*_java(jars, options), "kafka.Kafka", properties], log=log)
+    identity = processes.start([*_java(jars, options), "kafka.Kafka", properties], log=log, register=register)
     server = KafkaServer(f"{LOOPBACK}:{port}", port, identity, log)
     _wait_ready(server)
     return server
@@ -157,11 +161,10 @@ def _wait_ready(server: KafkaServer) -> None:
         return not server.identity.is_alive() or (accepts(server.port) and _answers(server.bootstrap))
 
     in_time = wait_until(answers_or_died, timeout_seconds=_READY_SECONDS)
-    if server.identity.is_alive() and in_time:
-        return
-    what = "ended while starting" if in_time else f"did not answer within {_READY_SECONDS:.0f} s"
-    server.stop()
-    raise LocalError(f"Kafka {what}; the end of {server.log}:\n{processes.tail(server.log)}")
+    ended = not server.identity.is_alive()
+    if ended or not in_time:
+        server.stop()
+        raise processes.start_failure("Kafka", server.log, ended=ended, seconds=_READY_SECONDS)
 
 
 def _answers(bootstrap: str) -> bool:

@@ -13,7 +13,7 @@ from muster_local.account import Account, popen_arguments, unprivileged
 from muster_local.errors import LocalError
 from muster_local.placement import programs, reachable
 from muster_local.ports import LOOPBACK, free_port, wait_until
-from muster_local.processes import ProcessIdentity
+from muster_local.processes import ProcessIdentity, Register
 
 _USER = "muster"
 _READY_SECONDS = 30.0
@@ -81,7 +81,11 @@ class PostgresServer:
         processes.stop(self.identity, first=signal.SIGINT)
 
 
-def start_postgres(folder: Path, options: PostgresOptions = PostgresOptions()) -> PostgresServer:
+def start_postgres(
+    folder: Path,
+    options: PostgresOptions = PostgresOptions(),
+    register: Register = lambda _identity: None,
+) -> PostgresServer:
     """Start a server whose data lives in `folder`; returns when it answers (0.2 s; the first time 1.2 s).
 
     Root hands it to the account `nobody`, and keeps the data in /var/tmp where `nobody` may not enter `folder`.
@@ -97,7 +101,9 @@ def start_postgres(folder: Path, options: PostgresOptions = PostgresOptions()) -
     sockets = _socket_folder(folder, account)
     settings = _settings(options, port, sockets)
     command = [_program("postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
-    identity = processes.start(command, log=log, env=_environment(), cwd=data.parent, account=account)
+    identity = processes.start(
+        command, log=log, env=_environment(), cwd=data.parent, account=account, register=register
+    )
     server = PostgresServer(port, password, identity, log, sockets)
     _wait_ready(server)
     return server
@@ -187,8 +193,7 @@ def _wait_ready(server: PostgresServer) -> None:
         return not server.identity.is_alive() or server.answers()
 
     in_time = wait_until(answers_or_died, timeout_seconds=_READY_SECONDS)
-    if server.identity.is_alive() and in_time:
-        return
-    what = "ended while starting" if in_time else f"did not answer within {_READY_SECONDS:.0f} s"
-    server.stop()
-    raise LocalError(f"PostgreSQL {what}; the end of {server.log}:\n{processes.tail(server.log)}")
+    ended = not server.identity.is_alive()
+    if ended or not in_time:
+        server.stop()
+        raise processes.start_failure("PostgreSQL", server.log, ended=ended, seconds=_READY_SECONDS)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -44,6 +44,13 @@ class ProcessIdentity:
         return self.process() is not None
 
 
+Register = Callable[[ProcessIdentity], None]
+
+
+def _nobody(_identity: ProcessIdentity) -> None:
+    """Nobody wants to know of the process."""
+
+
 def start(
     command: Sequence[str | Path],
     *,
@@ -51,8 +58,12 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     account: Account | None = None,
+    register: Register = _nobody,
 ) -> ProcessIdentity:
-    """Start `command` in a session of its own, so that a Ctrl-C of the terminal reaches only its supervisor."""
+    """Start `command` in a session of its own, so that a Ctrl-C of the terminal reaches only its supervisor.
+
+    `register` is called with the process as soon as it exists, long before it is of use.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(part) for part in command]
     try:
@@ -70,7 +81,9 @@ def start(
     except OSError as error:
         raise LocalError(f"{arguments[0]} could not be started: {error.strerror}.") from error
     _started[process.pid] = process
-    return ProcessIdentity.of(process.pid)
+    identity = ProcessIdentity.of(process.pid)
+    register(identity)
+    return identity
 
 
 def exit_code(identity: ProcessIdentity) -> int | None:
@@ -80,33 +93,47 @@ def exit_code(identity: ProcessIdentity) -> int | None:
 
 
 def stop(identity: ProcessIdentity, *, timeout_seconds: float = 20, first: signal.Signals = signal.SIGTERM) -> bool:
-    """Ask the process to end, then kill it with all its children. False when it had to be killed."""
+    """Ask the process to end, then kill what is left of its session. False when it had to be killed."""
     process = identity.process()
-    if process is None:
-        exit_code(identity)
-        return True
-    with contextlib.suppress(psutil.NoSuchProcess):
-        children = process.children(recursive=True)
-        process.send_signal(first)
-        graceful = _ended(identity, process, timeout_seconds)
-        for survivor in [process, *children]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                survivor.kill()
-        _ended(identity, process, 5)
-        return graceful
-    return True
+    graceful = True
+    if process is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(first)
+            graceful = wait(identity, timeout_seconds)
+    end_session(identity)
+    return graceful
 
 
-def _ended(identity: ProcessIdentity, process: psutil.Process, timeout_seconds: float) -> bool:
-    own = _started.get(identity.pid)
+def wait(identity: ProcessIdentity, timeout_seconds: float) -> bool:
+    """Wait for the end of the process; False when it still runs after the time."""
+    own, process = _started.get(identity.pid), identity.process()
     try:
         if own:
             own.wait(timeout_seconds)
-        else:
+        elif process:
             process.wait(timeout_seconds)
     except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
         return False
     return True
+
+
+def end_session(identity: ProcessIdentity) -> None:
+    """Kill the process and the children it left behind: all that still belong to the session it was started in."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            # A session outlives its first process, and keeps its id from being given to another meanwhile.
+            if os.getsid(process.pid) == identity.pid and process.create_time() >= identity.created - 1:
+                process.kill()
+    wait(identity, 5)
+
+
+def start_failure(what: str, log: Path, *, ended: bool, seconds: float) -> LocalError:
+    """The error for a part that did not come up, with the end of its log."""
+    end = tail(log)
+    if "No space left on device" in end:
+        return LocalError(f"The disk is full: {what} could not write to it. Make room and start again.")
+    how = "ended while starting" if ended else f"was not ready within {seconds:.0f} s"
+    return LocalError(f"{what} {how}; the end of {log}:\n{end}")
 
 
 def tail(log: Path, lines: int = 15) -> str:

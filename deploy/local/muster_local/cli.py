@@ -1,0 +1,191 @@
+"""The command `muster-local`: up, demo, down, logs, status, env. Says things to a person and decides nothing itself."""
+
+import json
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from muster_local.board import Board
+from muster_local.errors import LocalError
+from muster_local.follow import follow, last_lines
+from muster_local.home import cache, home
+from muster_local.jars import write_lock
+from muster_local.main_job import run_main_job
+from muster_local.session import end_everything, load_state, running, start_in_background, wait_until_ready
+from muster_local.stack import read_environment
+from muster_local.state import PartRecord
+
+app = typer.Typer(
+    help="The whole system on this machine: real Kafka, real PostgreSQL, a Cloudinary of its own, every service.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready; `down` ends it.")] = False,
+) -> None:
+    """Start everything and look after it until Ctrl-C."""
+    board = Board()
+    if detach:
+        begun = time.monotonic()
+        start_in_background([sys.executable, "-m", "muster_local", "up"])
+        board.console.print(f"Everything is up after {time.monotonic() - begun:.1f} s.")
+        _say_where(board.console)
+        return
+    with _until_signal(board.console), running(board):
+        _say_where(board.console)
+        signal.pause()
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End everything after the photos.")] = False,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
+) -> None:
+    """Start everything, send 12 photos of different kinds through it, and show what became of them.
+
+    Exit code 0 when every photo reached SUCCESS and could be fetched back.
+    """
+    board = Board()
+    if load_state().supervised():
+        wait_until_ready()
+        raise typer.Exit(run_main_job(read_environment(home()), board.console, seed))
+    code = 1
+    with _until_signal(board.console), running(board):
+        code = run_main_job(read_environment(home()), board.console, seed)
+        if not once:
+            _say_where(board.console)
+            signal.pause()
+    raise typer.Exit(code)
+
+
+@app.command()
+def down() -> None:
+    """End everything that was started from this project, and nothing else."""
+    ended = end_everything(load_state())
+    typer.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
+
+
+@app.command()
+def logs(
+    service: Annotated[str | None, typer.Argument(help="One part, like media; all when left out.")] = None,
+    keep_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each log to begin with.")] = 40,
+) -> None:
+    """Show what the parts write."""
+    files = {file.stem: file for folder in ("logs", "kafka", "postgres") for file in (home() / folder).glob("*.log")}
+    if service is not None and service not in files:
+        raise LocalError(f"There is no log of '{service}': choose one of {', '.join(sorted(files)) or 'none yet'}.")
+    chosen = {service: files[service]} if service else files
+    for name, line in last_lines(chosen, lines):
+        typer.echo(f"{name:<12} {line}")
+    if keep_on:
+        _follow(chosen)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Say what runs and where. Exit code 1 when something that should run does not."""
+    state = load_state()
+    parts = [_describe(name, record) for name, record in state.parts.items()]
+    if as_json:
+        typer.echo(json.dumps({"running": state.supervised(), "ready": state.ready, "parts": parts}))
+    elif not parts:
+        typer.echo("Nothing runs: start it with `make up` or `make demo`.")
+    else:
+        Console().print(_status_table(parts))
+    raise typer.Exit(0 if state.supervised() and parts and all(part["alive"] for part in parts) else 1)
+
+
+@app.command()
+def env() -> None:
+    """Print the environment of the running system, secrets included, for `eval "$(muster-local env)"`."""
+    for name, value in read_environment(home()).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command("lock-kafka")
+def lock_kafka() -> None:
+    """Resolve Kafka's jars anew and write their names and checksums to kafka.lock."""
+    typer.echo(f"{write_lock(cache())} jars written to kafka.lock.")
+
+
+@contextmanager
+def _until_signal(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("Asked to stop.")
+    console.print("Everything that was started has ended.")
+
+
+def _say_where(console: Console) -> None:
+    told = read_environment(home())
+    console.print(f"API      {told['MUSTER_API_URL']}/api/tasks", soft_wrap=True)
+    console.print(f"Kafka    {told['KAFKA_BOOTSTRAP_SERVERS']}", soft_wrap=True)
+    console.print(f"Pictures {told['CLOUDINARY_UPLOAD_PREFIX']}", soft_wrap=True)
+    console.print('For `muster`, psql and others: eval "$(.venv/bin/muster-local env)"', soft_wrap=True)
+    console.print("It stays up until Ctrl-C or `make down`.")
+
+
+def _follow(files: dict[str, Path]) -> None:
+    with suppress(KeyboardInterrupt):
+        for name, line in follow(files, threading.Event()):
+            typer.echo(f"{name:<12} {line}")
+
+
+def _describe(name: str, record: PartRecord) -> dict[str, Any]:
+    process = record.identity.process()
+    described: dict[str, Any] = {
+        "name": name,
+        "alive": process is not None,
+        "address": record.address,
+        "pid": record.pid,
+        "restarts": record.restarts,
+        "uptime_seconds": round(time.time() - record.created) if process else None,
+        "memory_bytes": None,
+        "log": record.log,
+    }
+    with suppress(psutil.Error):
+        if process:
+            family = [process, *process.children(recursive=True)]
+            described["memory_bytes"] = sum(member.memory_info().rss for member in family)
+    return described
+
+
+def _status_table(parts: list[dict[str, Any]]) -> Table:
+    table = Table("part", "state", "address", "pid", "restarts", "up", "memory")
+    for part in parts:
+        seconds, memory = part["uptime_seconds"], part["memory_bytes"]
+        table.add_row(
+            part["name"],
+            "[green]alive[/]" if part["alive"] else "[red]dead[/]",
+            part["address"] or "starting",
+            str(part["pid"]),
+            str(part["restarts"]),
+            f"{seconds} s" if seconds is not None else "",
+            f"{memory // 1024**2} MB" if memory else "",
+        )
+    return table
+
+
+def main() -> None:
+    """Run the command line; what a person can act on is one sentence on stderr, not a traceback."""
+    try:
+        app()
+    except LocalError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from muster.adapters.kafka import KafkaBroker
-from muster.client.api import TrackerApi
+from muster.client.api import REQUEST_SECONDS, TrackerApi
 from muster.client.catalog import CatalogReader
 from muster.client.client import Client
 from muster.client.settings import ClientSettings
@@ -16,24 +18,37 @@ from muster.client.transports import HttpTransport, KafkaTransport, Transport
 from muster.contracts.errors import ConfigurationError
 from muster.contracts.topics import Topics
 
+S = TypeVar("S", bound=BaseSettings)
 
-def read_settings() -> ClientSettings:
-    """The client's settings from the environment.
+
+def read_environment(kind: type[S]) -> S:
+    """Settings of this kind from the environment.
 
     Raises:
         ConfigurationError: one of them cannot work.
     """
     try:
-        return ClientSettings()
-    except (ValidationError, ValueError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise ConfigurationError(first.removeprefix("Value error, ")) from None
+        return kind()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        prefix = "KAFKA_" if error.title == "KafkaSettings" else kind.model_config.get("env_prefix", "")
+        name = f"{prefix}{'_'.join(map(str, first['loc']))}".upper()
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(message if "MUSTER_" in message else f"{name}: {message}") from None
 
 
-def connect(settings: ClientSettings | None = None) -> Client:
-    """A client for the running event loop: through the API when MUSTER_API_URL is set, else straight to Kafka."""
+def read_settings() -> ClientSettings:
+    """The client's settings from the environment. Raises as `read_environment` does."""
+    return read_environment(ClientSettings)
+
+
+def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST_SECONDS) -> Client:
+    """A client for the running event loop: through the API when MUSTER_API_URL is set, else straight to Kafka.
+
+    `patience` is how many seconds a tracker that does not answer is asked again.
+    """
     settings = settings or read_settings()
-    api = TrackerApi(settings)
+    api = TrackerApi(settings, patience=patience)
     transport: Transport
     if settings.api_url is not None:
         transport = HttpTransport(api)

@@ -37,11 +37,13 @@ class TrackerApi:
         self,
         settings: ClientSettings,
         *,
+        patience: float = REQUEST_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """`patience`: seconds a tracker that is away is asked again, where the call itself names no timeout."""
         self.url = settings.api_url or DEFAULT_API_URL
-        self._sleep = sleep
+        self._patience, self._sleep = patience, sleep
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         self._http = httpx.AsyncClient(
             base_url=f"{self.url}/api",
@@ -53,7 +55,7 @@ class TrackerApi:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def submit(self, body: Mapping[str, Any], *, timeout: float = REQUEST_SECONDS) -> str:
+    async def submit(self, body: Mapping[str, Any], *, timeout: float | None = None) -> str:
         """POST /tasks: the id of the new task. The body needs an idempotency key, since requests are repeated.
 
         Raises:
@@ -62,11 +64,11 @@ class TrackerApi:
         answer = await self._request("POST", "/tasks", body=body, timeout=timeout)
         return str(answer["task_id"])
 
-    async def status(self, task_id: str, *, timeout: float = REQUEST_SECONDS) -> dict[str, Any]:
+    async def status(self, task_id: str, *, timeout: float | None = None) -> dict[str, Any]:
         """GET /tasks/{id}/status: the short answer."""
         return await self._task("GET", task_id, "/status", timeout=timeout)
 
-    async def info(self, task_id: str, *, wait: float = 0.0, timeout: float = REQUEST_SECONDS) -> dict[str, Any]:
+    async def info(self, task_id: str, *, wait: float = 0.0, timeout: float | None = None) -> dict[str, Any]:
         """GET /tasks/{id}: everything; the answer may be held back `wait` seconds until the task ends."""
         query = {"wait": f"{wait:.3f}"} if wait > 0 else {}
         return await self._task("GET", task_id, "", query=query, hold=wait, timeout=timeout)
@@ -95,7 +97,8 @@ class TrackerApi:
         answer: dict[str, Any] = await self._request(method, f"/tasks/{quote(task_id, safe='')}{action}", **options)
         return answer
 
-    async def _request(self, method: str, path: str, *, timeout: float = REQUEST_SECONDS, **options: Any) -> Any:
+    async def _request(self, method: str, path: str, *, timeout: float | None = None, **options: Any) -> Any:
+        timeout = self._patience if timeout is None else timeout
         deadline = time.monotonic() + timeout
         for turn in itertools.count(1):
             try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from muster.client.api import REQUEST_SECONDS, TrackerApi
+from muster.client.api import TrackerApi
 from muster.client.views import TaskStatus, read_status
 from muster.contracts.errors import TaskFailed, UnknownTask, WaitTimeout
 from muster.contracts.states import TaskState
@@ -40,7 +40,7 @@ class AsyncResult:
     def __hash__(self) -> int:
         return hash(self.id)
 
-    async def status(self, *, timeout: float = REQUEST_SECONDS) -> TaskStatus:
+    async def status(self, *, timeout: float | None = None) -> TaskStatus:
         """Where the task stands.
 
         Raises:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Self, TypeVar, Unpack
 
-from muster.client.api import REQUEST_SECONDS
 from muster.client.client import SUBMIT_SECONDS, Client, SubmitOptions
 from muster.client.result import AsyncResult
 from muster.client.submission import Submission
@@ -173,7 +172,7 @@ class SyncResult:
         view = self.view()
         return view.result if view.status == "SUCCESS" else view.error_message if view.ready else None
 
-    def view(self, *, timeout: float = REQUEST_SECONDS) -> TaskStatus:
+    def view(self, *, timeout: float | None = None) -> TaskStatus:
         """Where the task stands, in one question."""
         return self._client.run(lambda _: self._result.status(timeout=timeout))
 

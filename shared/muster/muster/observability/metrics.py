@@ -56,5 +56,7 @@ HTTP_SECONDS = _histogram("http_request_seconds", "API requests.", WAIT_BUCKETS,
 
 # Scheduler
 DELAY_HOPS = _counter("delay_hops", "Records moved between retry topics.", "topic")
-DELAY_WAITING = _gauge("delay_waiting", "Records held in memory for less than a second.")
+DELAY_WAITING = _gauge(
+    "delay_waiting", "Records that wait in memory, uncommitted, for about a second at most.", "shard"
+)
 DELAY_LATENESS = _histogram("delay_lateness_seconds", "Release after the due time.", WAIT_BUCKETS)

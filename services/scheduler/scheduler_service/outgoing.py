@@ -1,0 +1,55 @@
+"""A delayed record as it is written on: verbatim to a retry topic, unpacked to its lane, explained to the dead letter.
+
+Pure; where it goes was decided by the wheel.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from muster.contracts.dead_letter import Provenance, dead_letter_headers
+from muster.contracts.envelope import Failure
+from muster.contracts.states import FailureKind
+from muster.ports import Headers
+
+from scheduler_service.wheel import Traveller
+
+#: Topic, key, value, headers: what a transactional producer moves.
+Outgoing = tuple[str, bytes | None, bytes | None, Headers]
+
+#: Only the way to the lane needed them: a task that fails again gets new ones.
+_TRAVEL_HEADERS = frozenset({"task-notbefore", "task-route"})
+
+
+def to_retry_topic(traveller: Traveller, topic: str) -> Outgoing:
+    record = traveller.record
+    return topic, traveller.task.task_id.encode(), record.value, record.headers
+
+
+def to_lane(traveller: Traveller) -> Outgoing:
+    """As it would have been submitted now: unknown headers stay, the due time does not."""
+    headers = [pair for pair in traveller.record.headers if pair[0] not in _TRAVEL_HEADERS]
+    return traveller.destination, traveller.task.key, traveller.record.value, headers
+
+
+def to_dead_letter(traveller: Traveller, worker: str, now: datetime) -> Outgoing:
+    """The record verbatim, and why the scheduler could not move it."""
+    record, task = traveller.record, traveller.task
+    failure = Failure(
+        kind=FailureKind.INVALID, error="InvalidRecord", message=traveller.refusal, worker=worker, failed_at=now
+    )
+    provenance = Provenance(
+        task_id=task.task_id,
+        task_type=task.task_type,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        attempt=task.attempt,
+        delivery=task.delivery,
+        failure=failure,
+        failed_at=now,
+        first_failed_at=now,
+    )
+    key = record.key if record.key is not None else task.key
+    return traveller.destination, key, record.value, dead_letter_headers(record.headers, provenance)

@@ -1,0 +1,1 @@
+"""Folds what Kafka says of tasks into PostgreSQL."""

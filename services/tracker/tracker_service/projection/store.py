@@ -1,0 +1,115 @@
+"""Writes a folded batch and its offsets to PostgreSQL, in one transaction. What the rows mean is fold.py's.
+
+`synchronous_commit` is off here. That is safe: after a crash of the database the last commits (at most 0.6 s of them)
+are gone whole, offsets included, and the same records are folded again. Nothing outside depends on them earlier:
+recovery waits until its own redeliveries are folded, and a task submitted through the API is in Kafka before its row is
+written, so its row comes back as well. Commits that Kafka cannot bring back (API keys) are made elsewhere, durably.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from muster.contracts.errors import StoreError
+from muster.ports import TopicPartition
+
+from tracker_service.projection import statements as sql
+from tracker_service.projection.fold import Fold
+from tracker_service.projection.rows import task_values
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+#: From where the fold stood to where it stands after the batch.
+Advance: TypeAlias = Mapping[TopicPartition, tuple[int, int]]
+
+#: Wakes whoever waits for tasks to end, in every tracker process.
+ENDED_CHANNEL = "muster_ended"
+
+#: What PostgreSQL raises when it cannot answer now, as opposed to a value it cannot hold.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+class OffsetsMoved(StoreError):
+    """Another tracker has folded some of these records: nothing was written, read from the stored offsets again."""
+
+
+class Store:
+    """The tables of the projection."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def write(self, fold: Fold, advance: Advance) -> None:
+        """Write a batch and its offsets: all or nothing.
+
+        Raises:
+            OffsetsMoved: the stored offsets are not where `advance` begins.
+            asyncpg.DataError: a value cannot be stored.
+            UNAVAILABLE: the database did not answer; whether it wrote is unknown.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await _advance(connection, advance)
+            await merge(connection, fold)
+
+    async def begin(self, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """The stored offsets of these partitions; those not stored yet begin at `starts`."""
+        topics, partitions = [tp.topic for tp in starts], [tp.partition for tp in starts]
+        async with self._pool.acquire() as connection:
+            await connection.execute(sql.ADD_OFFSETS, topics, partitions, list(starts.values()))
+            rows = await connection.fetch(sql.READ_OFFSETS, topics, partitions)
+        return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def merge(connection: Connection, fold: Fold) -> None:
+    """Join a batch with what is stored, within the caller's transaction."""
+    # Tasks first: their rows are locked, so what a claim is compared with is settled.
+    if fold.tasks:
+        tasks = [task_values(fold.tasks[task_id]) for task_id in sorted(fold.tasks)]
+        await _columns(connection, sql.MERGE_TASKS, tasks)
+    if fold.attempts:
+        await _columns(connection, sql.MERGE_ATTEMPTS, [fold.attempts[key] for key in sorted(fold.attempts)])
+    if fold.ended:
+        await _columns(connection, sql.DELETE_ENDED_CLAIMS, sorted(fold.ended))
+    claims = fold.open_claims()
+    if claims:
+        await _columns(connection, sql.MERGE_CLAIMS, sorted((*claim.key, *claim[1:]) for claim in claims))
+    if fold.progress:
+        await _columns(connection, sql.MERGE_PROGRESS, [fold.progress[key] for key in sorted(fold.progress)])
+    for statement, rows in (
+        (sql.MERGE_WORKER, fold.workers),
+        (sql.MERGE_CATALOG, fold.catalog),
+        (sql.MERGE_REVOCATION, fold.revocations),
+    ):
+        for key in sorted(rows):
+            await connection.execute(statement, *rows[key])
+    if fold.finished():
+        await connection.execute(f"NOTIFY {ENDED_CHANNEL}")
+
+
+async def _advance(connection: Connection, advance: Advance) -> None:
+    if not advance:
+        return
+    rows = [(*partition, expected, following) for partition, (expected, following) in sorted(advance.items())]
+    done = await connection.execute(sql.ADVANCE_OFFSETS, *zip(*rows, strict=True))
+    if done != f"UPDATE {len(rows)}":
+        raise OffsetsMoved("another tracker has folded these records")
+
+
+async def _columns(connection: Connection, statement: str, rows: Sequence[Iterable[Any]]) -> None:
+    await connection.execute(statement, *zip(*rows, strict=True))
+    # Encoding a large batch holds the loop for milliseconds: let the API answer before the next one.
+    await asyncio.sleep(0)

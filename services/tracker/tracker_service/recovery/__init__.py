@@ -1,0 +1,1 @@
+"""Brings back the tasks of workers that died."""

@@ -1,0 +1,74 @@
+"""What recovery asks the projection: open claims, the barrier, tasks whose revocation has done its work. SQL only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from muster.contracts.recovery import Claim
+from muster.ports import TopicPartition
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# A claim counts while its task stands exactly where the claim put it (t.rank = c.rank): STARTED, this delivery.
+_OPEN_WORKERS = "SELECT DISTINCT worker FROM muster.claims WHERE open"
+_CLAIMED_TOPICS = "SELECT DISTINCT topic FROM muster.claims WHERE open AND worker = ANY($1::text[])"
+_CLOSE = """
+    UPDATE muster.claims c SET open = false FROM muster.tasks t
+    WHERE c.open AND c.worker = ANY($1::text[]) AND t.task_id = c.task_id AND t.rank > c.rank"""
+_CLAIMS = """
+    SELECT c.task_id, t.task_type, c.redrive, c.attempt, c.delivery, c.worker, c.topic, c."partition", c."offset",
+        c.abandoned
+    FROM muster.claims c JOIN muster.tasks t ON t.task_id = c.task_id AND t.rank = c.rank
+    WHERE c.task_id IN (SELECT task_id FROM muster.claims WHERE open AND worker = ANY($1::text[]))
+    ORDER BY c.task_id, c."offset" """
+_BEHIND = """
+    SELECT count(*) FROM unnest($1::text[], $2::int[], $3::bigint[]) AS n (topic, "partition", until)
+    LEFT JOIN muster.offsets o USING (topic, "partition") WHERE coalesce(o.next_offset, 0) < n.until"""
+_SETTLED_REVOCATIONS = """
+    SELECT r.task_id FROM muster.revocations r JOIN muster.tasks t USING (task_id)
+    WHERE r.requested_at IS NOT NULL AND t.finished_at IS NOT NULL LIMIT 1000"""
+
+
+class Suspect(NamedTuple):
+    """A task that is STARTED on a dead worker, with every claim to that delivery."""
+
+    task_id: str
+    task_type: str
+    redrive: int
+    attempt: int
+    delivery: int
+    claims: tuple[Claim, ...]
+
+
+async def open_workers(connection: Connection) -> frozenset[str]:
+    """Workers that hold a claim nobody has looked at since its task went on."""
+    return frozenset(row["worker"] for row in await connection.fetch(_OPEN_WORKERS))
+
+
+async def claimed_topics(connection: Connection, workers: Collection[str]) -> list[str]:
+    return [row["topic"] for row in await connection.fetch(_CLAIMED_TOPICS, list(workers))]
+
+
+async def suspects(connection: Connection, dead: Collection[str]) -> list[Suspect]:
+    """Tasks still STARTED that a dead worker claims; claims of tasks that went on are closed on the way."""
+    await connection.execute(_CLOSE, list(dead))
+    found: dict[tuple[str, str, int, int, int], list[Claim]] = {}
+    for row in await connection.fetch(_CLAIMS, list(dead)):
+        key = (row["task_id"], row["task_type"], row["redrive"], row["attempt"], row["delivery"])
+        claim = Claim(row["worker"], row["topic"], row["partition"], row["offset"], row["abandoned"])
+        found.setdefault(key, []).append(claim)
+    return [Suspect(*key, tuple(claims)) for key, claims in found.items()]
+
+
+async def passed(connection: Connection, ends: Mapping[TopicPartition, int]) -> bool:
+    """The projection has folded everything before these offsets."""
+    topics, partitions = [p.topic for p in ends], [p.partition for p in ends]
+    return not await connection.fetchval(_BEHIND, topics, partitions, list(ends.values()))
+
+
+async def settled_revocations(connection: Connection) -> list[str]:
+    """Tasks that have ended although their revocation still stands in the control topic."""
+    return [row["task_id"] for row in await connection.fetch(_SETTLED_REVOCATIONS)]

@@ -6,7 +6,7 @@ Only `ce_id` and `ce_type` are required, so that any producer in any language ca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -19,14 +19,8 @@ Headers = tuple[tuple[str, bytes], ...]
 MAX_ATTEMPT = 10_000
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
-_KNOWN = frozenset(
-    {
-        "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type",
-        "task-attempt", "task-delivery", "task-notbefore", "task-expires", "task-route", "task-root", "task-parent",
-        "task-group", "task-submitter", "task-key", "task-redrive", "task-handover", "task-unknown", "task-failure",
-        "traceparent",
-    }
-)  # fmt: skip
+_DIGITS = re.compile(r"[0-9]{1,19}")
+Reader = Callable[[str, bytes], Any]
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,37 +131,23 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
     Raises:
         InvalidRecord: the id or the type is missing, or a header cannot be read.
     """
-    pairs = tuple(headers)
-    known = dict(pairs)
-    task_id = _text(known, "ce_id")
-    task_type = _text(known, "ce_type")
+    fields: dict[str, Any] = {}
+    extra = []
+    for name, raw in headers:
+        reader = _READERS.get(name)
+        if reader is None:
+            extra.append((name, raw))
+        elif raw:
+            field, read = reader
+            fields[field] = read(name, raw)
+    task_id, task_type = fields.get("task_id"), fields.get("task_type")
     if task_id is None or not _ID.fullmatch(task_id):
         _refuse("header ce_id (the task id)", "1 to 200 printable ASCII characters without spaces", task_id)
     if task_type is None or not _TYPE.fullmatch(task_type):
         _refuse("header ce_type (the task type)", "a name such as generate_pdf_report", task_type)
-    return TaskRecord(
-        task_id=task_id,
-        task_type=task_type,
-        body=value or b"",
-        attempt=_number(known, "task-attempt", 1, low=1) or 1,
-        delivery=_number(known, "task-delivery", 1, low=1) or 1,
-        not_before=_instant(known, "task-notbefore"),
-        expires=_instant(known, "task-expires"),
-        route=_text(known, "task-route"),
-        root=_text(known, "task-root"),
-        parent=_text(known, "task-parent"),
-        group=_text(known, "task-group"),
-        submitter=_number(known, "task-submitter", None, low=0, high=2**63 - 1),
-        order_key=_text(known, "task-key"),
-        redrive=_number(known, "task-redrive", 0) or 0,
-        handover=_number(known, "task-handover", 0) or 0,
-        unknown=_number(known, "task-unknown", 0) or 0,
-        submitted_at=_instant(known, "ce_time"),
-        source=_text(known, "ce_source") or "unknown",
-        traceparent=_text(known, "traceparent"),
-        failure=_failure(known.get("task-failure")),
-        extra=tuple(pair for pair in pairs if pair[0] not in _KNOWN),
-    )
+    for ignored in _IGNORED:
+        fields.pop(ignored, None)
+    return TaskRecord(body=value or b"", extra=tuple(extra), **{"source": "unknown", **fields})
 
 
 def _refuse(what: str, wanted: str, got: str | None) -> NoReturn:
@@ -175,10 +155,7 @@ def _refuse(what: str, wanted: str, got: str | None) -> NoReturn:
     raise InvalidRecord(f"{what} must be {wanted}; {found}")
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str | None:
-    raw = headers.get(name)
-    if not raw:
-        return None
+def _text(name: str, raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -188,37 +165,35 @@ def _text(headers: Mapping[str, bytes], name: str) -> str | None:
     return text
 
 
-def _number(
-    headers: Mapping[str, bytes], name: str, default: int | None, *, low: int = 0, high: int = MAX_ATTEMPT
-) -> int | None:
-    text = _text(headers, name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,19}", text) or not low <= int(text) <= high:
-        _refuse(f"header {name}", f"a whole number from {low} to {high}", text)
-    return int(text)
+def _whole_number(low: int, high: int) -> Reader:
+    def read(name: str, raw: bytes) -> int:
+        text = _text(name, raw)
+        if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
+            _refuse(f"header {name}", f"a whole number from {low} to {high}", text)
+        return int(text)
+
+    return read
 
 
-def _instant(headers: Mapping[str, bytes], name: str) -> datetime | None:
-    text = _text(headers, name)
-    if text is None:
-        return None
+def _instant(name: str, raw: bytes) -> datetime:
+    text = _text(name, raw)
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         _refuse(f"header {name}", "an RFC 3339 instant such as 2026-11-23T08:00:00Z", text)
     if instant.tzinfo is None:
         _refuse(f"header {name}", "an RFC 3339 instant with its offset (Z)", text)
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        _refuse(f"header {name}", "an instant between the years 1 and 9999 in UTC", text)
 
 
-def _failure(raw: bytes | None) -> Failure | None:
-    if raw is None:
-        return None
+def _failure(name: str, raw: bytes) -> Failure:
     try:
         return msgspec.json.decode(raw, type=Failure)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidRecord(f"header task-failure cannot be read: {error}") from error
+        raise InvalidRecord(f"header {name} cannot be read: {error}") from error
 
 
 def _stamp(instant: datetime) -> bytes:
@@ -228,3 +203,31 @@ def _stamp(instant: datetime) -> bytes:
 def _json_kind(value: object) -> str:
     names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
+
+
+#: Header name -> field of TaskRecord and how its bytes are read; an empty header counts as absent.
+_READERS: dict[str, tuple[str, Reader]] = {
+    "ce_specversion": ("specversion", _text),
+    "ce_id": ("task_id", _text),
+    "ce_type": ("task_type", _text),
+    "ce_source": ("source", _text),
+    "ce_time": ("submitted_at", _instant),
+    "content-type": ("content_type", _text),
+    "task-attempt": ("attempt", _whole_number(1, MAX_ATTEMPT)),
+    "task-delivery": ("delivery", _whole_number(1, MAX_ATTEMPT)),
+    "task-notbefore": ("not_before", _instant),
+    "task-expires": ("expires", _instant),
+    "task-route": ("route", _text),
+    "task-root": ("root", _text),
+    "task-parent": ("parent", _text),
+    "task-group": ("group", _text),
+    "task-submitter": ("submitter", _whole_number(0, 2**63 - 1)),
+    "task-key": ("order_key", _text),
+    "task-redrive": ("redrive", _whole_number(0, MAX_ATTEMPT)),
+    "task-handover": ("handover", _whole_number(0, MAX_ATTEMPT)),
+    "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
+    "task-failure": ("failure", _failure),
+    "traceparent": ("traceparent", _text),
+}
+#: Written again with our own values.
+_IGNORED = ("specversion", "content_type")

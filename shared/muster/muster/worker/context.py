@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from muster.contracts.envelope import TaskRecord
+from muster.observability.logging import get_logger
 from muster.ports import Compute
 
 R = TypeVar("R")
 T = TypeVar("T")
+_log = get_logger(__name__)
 Report = Callable[[float, float | None, str], Awaitable[None]]
 
 
@@ -24,7 +26,6 @@ class Context(Generic[R]):
     resources: R
     _compute: Compute
     _report: Report
-    log: structlog.typing.FilteringBoundLogger = field(repr=False)
 
     @property
     def task_id(self) -> str:
@@ -48,6 +49,15 @@ class Context(Generic[R]):
     def submitter(self) -> int | None:
         """users.id of who asked for the task; None for machines."""
         return self.record.submitter
+
+    @property
+    def log(self) -> structlog.typing.FilteringBoundLogger:
+        """A logger that names the task in every entry."""
+        record = self.record
+        bound: structlog.typing.FilteringBoundLogger = _log.bind(
+            task_id=record.task_id, task_type=record.task_type, attempt=record.attempt
+        )
+        return bound
 
     async def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tell how far the task has come; frequent calls are thinned out. No personal data in `message`."""

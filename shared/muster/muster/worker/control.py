@@ -35,15 +35,12 @@ class Control:
         partitions = [TopicPartition(self._topic, number) for number in range(count)]
         self._consumer.assign(partitions)
         await self._consumer.start()
-        begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         await self._consumer.seek_to_beginning(partitions)
-        open_ends = {p: end for p, end in ends.items() if end > begins[p]}
-        while open_ends:
-            for record in await self._consumer.poll(timeout=1.0):
-                self._fold(record)
-                if record.offset + 1 >= open_ends.get(record.source, record.offset + 2):
-                    del open_ends[record.source]
+        for partition, end in ends.items():
+            while await self._consumer.position(partition) < end:
+                for record in await self._consumer.poll(timeout=1.0):
+                    self._fold(record)
 
     async def follow(self) -> None:
         """Fold what comes, until cancelled."""

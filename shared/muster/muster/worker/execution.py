@@ -14,7 +14,6 @@ import msgspec
 from pydantic import BaseModel
 
 from muster.contracts.errors import TimeLimitExceeded
-from muster.observability.logging import get_logger
 from muster.ports import Clock, Compute
 from muster.worker.app import TaskApp, TaskType
 from muster.worker.context import Context, ProcessContext
@@ -31,7 +30,6 @@ from muster.worker.outcome import (
 
 R = TypeVar("R")
 Report = Callable[[Delivery, float, float | None, str], Awaitable[None]]
-_log = get_logger(__name__)
 
 
 class Execution(Generic[R]):
@@ -81,13 +79,10 @@ class Execution(Generic[R]):
         return await self._compute.run(task.function, *arguments)
 
     def _context(self, delivery: Delivery) -> Context[R]:
-        record = delivery.task
-
         async def report(done: float, total: float | None, message: str) -> None:
             await self._report(delivery, done, total, message)
 
-        log = _log.bind(task_id=record.task_id, task_type=record.task_type, attempt=record.attempt)
-        return Context(record, self._resources, self._compute, report, log)
+        return Context(delivery.task, self._resources, self._compute, report)
 
     def _outcome_of_cancellation(self, delivery: Delivery) -> Outcome:
         match delivery.cancel_reason:

@@ -15,11 +15,11 @@ from muster.contracts.errors import BrokerError, CommitRefused, InvalidRecord
 from muster.contracts.states import FailureKind
 from muster.contracts.topics import Lane, Topics
 from muster.observability.logging import get_logger
-from muster.observability.metrics import COMMITS_REFUSED, REBALANCES
 from muster.ports import Clock, Consumer, Position, Record, TopicPartition
 from muster.worker.control import Control
 from muster.worker.delivery import Acceptance, Delivery
 from muster.worker.lanes import order_of_turn
+from muster.worker.meters import Meters
 from muster.worker.outcome import DeadLetter
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
@@ -43,6 +43,7 @@ class Intake:
         control: Control,
         slots: Slots,
         clock: Clock,
+        meters: Meters,
         topics: Topics,
         service: str,
         begin: Callable[[Delivery], None],
@@ -52,6 +53,7 @@ class Intake:
         self._control = control
         self._slots = slots
         self._clock = clock
+        self._meters = meters
         self._topics = topics
         self._service = service
         self._begin = begin
@@ -114,7 +116,7 @@ class Intake:
             lane: [p for p in partitions if p.topic == self._topics.lane(self._service, lane)] for lane in Lane
         }
         self._moving = False
-        REBALANCES.labels(self._service).inc()
+        self._meters.rebalances.inc()
         _log.info("Assigned", action="intake.assigned", partitions=len(partitions))
 
     async def commit(self) -> None:
@@ -209,7 +211,7 @@ class Intake:
                 await self._consumer.commit(offsets)
                 return True
             except CommitRefused as refusal:
-                COMMITS_REFUSED.labels(self._service).inc()
+                self._meters.commits_refused.inc()
                 _log.warning("Acceptance refused", action="intake.refused", reason=str(refusal))
                 return False
             except BrokerError as error:

@@ -16,7 +16,7 @@ from muster.contracts.errors import ConfigurationError
 from muster.contracts.events import Revocation
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
-from muster.observability.metrics import BUILD, RUNNING, SLOTS, TASK_RUNTIME, TASK_WAIT, TASKS_STARTED
+from muster.observability.metrics import BUILD
 from muster.observability.server import AdminServer, CheckResult
 from muster.ports import Admin, Broker, Clock, Compute
 from muster.settings import Settings
@@ -26,6 +26,7 @@ from muster.worker.delivery import Delivery
 from muster.worker.execution import Execution
 from muster.worker.heartbeat import Pulse
 from muster.worker.intake import Intake
+from muster.worker.meters import Meters
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
 
@@ -50,10 +51,19 @@ class Worker(Generic[R]):
         self._admin: Admin = broker.admin()
         self._producer = broker.producer(client_id=self.id, linger_ms=2)
         self._consumer = broker.consumer(group=self._topics.group(app.service), client_id=self.id)
-        self._settlement = Settlement(self._producer, self._topics, app.service, self.id, clock)
+        self._meters = Meters(app.service, frozenset(app.tasks))
+        self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)
         self._control = Control(broker, self._topics, self._on_revocation)
         self._intake = Intake(
-            self._consumer, self._settlement, self._control, self._slots, clock, self._topics, app.service, self._begin
+            self._consumer,
+            self._settlement,
+            self._control,
+            self._slots,
+            clock,
+            self._meters,
+            self._topics,
+            app.service,
+            self._begin,
         )
         self._pulse = Pulse(
             self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer.assignment
@@ -113,7 +123,8 @@ class Worker(Generic[R]):
         stack.push_async_callback(self._consumer.stop)
         await self._server.start()
         stack.push_async_callback(self._server.stop)
-        SLOTS.labels(self._app.service).set(self._slots.capacity)
+        self._meters.slots.set(self._slots.capacity)
+        self._meters.running.set_function(lambda: self._slots.running)
         BUILD.info({"version": __version__, "service": self._app.service})
         _log.info("Worker is up", action="worker.up", worker=self.id, slots=self._slots.capacity)
 
@@ -169,11 +180,10 @@ class Worker(Generic[R]):
         _log.info("Drained", action="worker.drained", worker=self.id)
 
     def _begin(self, delivery: Delivery) -> None:
-        service, task = self._app.service, delivery.task
-        TASKS_STARTED.labels(service, self._label(task.task_type)).inc()
-        waited = delivery.started_at.timestamp() - delivery.record.timestamp_ms / 1000
-        TASK_WAIT.labels(service, delivery.record.topic.rpartition(".")[2]).observe(max(0.0, waited))
-        RUNNING.labels(service).set(self._slots.running)
+        record = delivery.record
+        self._meters.started(
+            delivery.task.task_type, record.topic, delivery.started_at.timestamp() - record.timestamp_ms / 1000
+        )
         delivery.runner = asyncio.create_task(self._run(delivery))
 
     async def _run(self, delivery: Delivery) -> None:
@@ -186,7 +196,7 @@ class Worker(Generic[R]):
                 return
             delivery.settling = True
             seconds = self._clock.monotonic() - began
-            TASK_RUNTIME.labels(self._app.service, self._label(task.task_type)).observe(seconds)
+            self._meters.ran(task.task_type, seconds)
             await self._settlement.settle(delivery, outcome)
             _log.info(
                 "Task settled", action="task.settled", task_id=task.task_id, task_type=task.task_type,
@@ -196,11 +206,6 @@ class Worker(Generic[R]):
             self._fail(error)
         finally:
             self._slots.release(delivery)
-            RUNNING.labels(self._app.service).set(self._slots.running)
-
-    def _label(self, task_type: str) -> str:
-        """Task types from outside are no labels: their number is not bounded."""
-        return task_type if task_type in self._app.tasks else "unknown"
 
     async def _report(self, delivery: Delivery, done: float, total: float | None, message: str) -> None:
         now = self._clock.monotonic()

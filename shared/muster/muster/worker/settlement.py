@@ -14,9 +14,9 @@ from muster.contracts.dead_letter import Provenance, dead_letter_headers
 from muster.contracts.envelope import Failure, TaskRecord
 from muster.contracts.events import Abandoned, Event, Progressed, Revoked, Started, Succeeded, encode_event
 from muster.contracts.topics import Topics
-from muster.observability.metrics import HANDED_BACK, TASKS_SETTLED
 from muster.ports import Clock, Position, Producer, Record
 from muster.worker.delivery import Delivery
+from muster.worker.meters import Meters
 from muster.worker.outcome import Abandon, DeadLetter, Outcome, RetryAt, Revoke, Succeed
 
 Written = asyncio.Future[Position]
@@ -25,10 +25,10 @@ Written = asyncio.Future[Position]
 class Settlement:
     """The records of one worker. Every method returns when the record is queued; the future when it is acknowledged."""
 
-    def __init__(self, producer: Producer, topics: Topics, service: str, worker: str, clock: Clock) -> None:
+    def __init__(self, producer: Producer, topics: Topics, meters: Meters, worker: str, clock: Clock) -> None:
         self._producer = producer
         self._topics = topics
-        self._service = service
+        self._meters = meters
         self._worker = worker
         self._clock = clock
 
@@ -74,7 +74,7 @@ class Settlement:
         else:
             written = await self._settled(delivery, outcome)
         await written
-        TASKS_SETTLED.labels(self._service, task.task_type, type(outcome).__name__).inc()
+        self._meters.settled(task.task_type, type(outcome).__name__)
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> Written:
         match outcome:
@@ -108,7 +108,7 @@ class Settlement:
         return await self.delayed(task)
 
     async def _hand_back(self, delivery: Delivery) -> Written:
-        HANDED_BACK.labels(self._service).inc()
+        self._meters.handed_back.inc()
         task = msgspec.structs.replace(
             delivery.task,
             delivery=delivery.task.delivery + 1,

@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
+from muster.adapters.topic_change import differing, topic_change
 from muster.contracts.errors import BrokerError
 from muster.contracts.topics import TopicSpec
 from muster.ports import Bookmark, TopicChange, TopicPartition
@@ -54,11 +55,11 @@ class KafkaAdmin:
         try:
             existing = await self.partitions([spec.name for spec in wanted])
             configs = await self._configs(list(existing))
-            changes = [_change(spec, existing.get(spec.name), configs.get(spec.name, {})) for spec in wanted]
+            changes = [topic_change(spec, existing.get(spec.name), configs.get(spec.name, {})) for spec in wanted]
             if not dry_run:
                 await self._create([s for s in wanted if s.name not in existing], replication_factor)
                 await self._widen([s for s in wanted if s.partitions > existing.get(s.name, s.partitions)])
-                await self._alter([s for s in wanted if _differing(s, configs.get(s.name, {}))], configs)
+                await self._alter([s for s in wanted if differing(s, configs.get(s.name, {}))], configs)
                 await self._known(wanted)
         except KAFKA_FAILURES as error:
             raise broker_error("apply the topics", error) from error
@@ -129,23 +130,6 @@ class KafkaAdmin:
         if self._client is None:
             raise BrokerError("the admin client is not running: start it first")
         return self._client
-
-
-def _change(spec: TopicSpec, partitions: int | None, config: Mapping[str, str]) -> TopicChange:
-    if partitions is None:
-        return TopicChange(spec.name, "create", f"{spec.partitions} partitions")
-    details = []
-    if spec.partitions > partitions:
-        details.append(f"partitions {partitions} -> {spec.partitions}")
-    details += [f"{key} {config.get(key, 'default')} -> {value}" for key, value in _differing(spec, config)]
-    if details:
-        return TopicChange(spec.name, "alter", ", ".join(details))
-    kept = f"{partitions} partitions, {spec.partitions} declared: Kafka cannot shrink a topic"
-    return TopicChange(spec.name, "keep", kept if partitions > spec.partitions else "")
-
-
-def _differing(spec: TopicSpec, config: Mapping[str, str]) -> list[tuple[str, str]]:
-    return sorted((key, value) for key, value in spec.config.items() if config.get(key) != value)
 
 
 def _check(errors: Iterable[tuple[str, int, str | None]], doing: str) -> None:

@@ -111,8 +111,8 @@ def state_text(state: str) -> Text:
 
 def _quiet_libraries() -> None:
     """Errors reach the user as our own sentence; the libraries' reports of the same would only repeat them."""
-    logging.getLogger().addHandler(logging.NullHandler())
+    logging.lastResort = None
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Annotated, NamedTuple
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from muster.adapters.kafka import KafkaBroker
 from muster.cli.output import JsonOption, out, print_json, run
 from muster.connect import read_environment, read_settings
+from muster.contracts.errors import BrokerError
 from muster.contracts.topics import WORKER_SERVICES, Topics
 from muster.ports import Admin, TopicChange, TopicPartition
 from muster.settings import Settings
@@ -18,6 +20,7 @@ from muster.settings import Settings
 app = typer.Typer(no_args_is_help=True, help="Create and inspect the Kafka topics.")
 #: Whose committed offsets say how far the lanes and the retry topics are read.
 _READERS = (*WORKER_SERVICES, "scheduler")
+_COORDINATOR_TRIES, _COORDINATOR_SECONDS = 20, 0.25
 
 
 class TopicLag(NamedTuple):
@@ -103,6 +106,8 @@ async def _survey(broker: KafkaBroker, topics: Topics) -> list[TopicLag]:
         committed = await _committed(admin, topics)
     finally:
         await admin.stop()
+    if not counts:
+        return []
     partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
     consumer = broker.consumer(client_id="muster-cli")
     consumer.assign(partitions)
@@ -117,7 +122,19 @@ async def _survey(broker: KafkaBroker, topics: Topics) -> list[TopicLag]:
 
 async def _committed(admin: Admin, topics: Topics) -> dict[str, dict[TopicPartition, int]]:
     groups = [topics.group(reader) for reader in _READERS]
-    return {group: await admin.committed(group) for group in groups}
+    return {group: await _committed_by(admin, group) for group in groups}
+
+
+async def _committed_by(admin: Admin, group: str) -> dict[TopicPartition, int]:
+    """A cluster that never had a group makes room for offsets when it is first asked, and refuses meanwhile."""
+    for _ in range(_COORDINATOR_TRIES):
+        try:
+            return await admin.committed(group)
+        except BrokerError as error:
+            if "Coordinator" not in str(error):
+                raise
+            await asyncio.sleep(_COORDINATOR_SECONDS)
+    return await admin.committed(group)
 
 
 def _sum_up(

@@ -1,0 +1,24 @@
+"""The unit's tasks as Django calls them: `compress_and_upload_image.delay(image_data, "profile_pic", cadet_id)`.
+
+Names and the order of parameters are those of the Celery tasks before; running them is the services'.
+"""
+
+from __future__ import annotations
+
+from muster.client import TaskStub
+from muster.connect import default_client
+
+
+def _stub(service: str, name: str, *parameters: str) -> TaskStub:
+    return TaskStub(service, name, parameters, default_client)
+
+
+compress_and_upload_image = _stub(
+    "media",
+    "compress_and_upload_image",
+    "image_data", "entity_type", "entity_id", "max_size", "quality", "target_bytes",
+)  # fmt: skip
+delete_cloudinary_image = _stub("media", "delete_cloudinary_image", "public_id")
+batch_compress_images = _stub("media", "batch_compress_images", "image_list")
+
+__all__ = ["batch_compress_images", "compress_and_upload_image", "delete_cloudinary_image"]

@@ -23,6 +23,9 @@ STOP_SECONDS = 5.0
 #: After an error of Kafka; longer would only make records late.
 RESTART_SECONDS = 1.0
 IDLE_POLL_SECONDS = 0.2
+#: A killed process's shards stand still this long. Shards hold nothing but the loop of this process, which is never
+#: blocked, so it can be shorter than a worker's.
+SESSION_SECONDS = 6.0
 
 _log = get_logger(__name__)
 
@@ -38,7 +41,7 @@ class Membership:
         self._intake = Wheel(topics).intake
         #: As declared, not as found: two processes must never disagree about it.
         self._shards = next(spec.partitions for spec in topics.specs() if spec.name == topics.retry)
-        self._consumer = broker.consumer(group=topics.group(SERVICE), client_id=worker)
+        self._consumer = broker.consumer(group=topics.group(SERVICE), client_id=worker, session_timeout=SESSION_SECONDS)
         self._running: dict[int, tuple[asyncio.Event, asyncio.Task[None]]] = {}
         self._stopping = asyncio.Event()
         self._assigned = False

@@ -6,10 +6,8 @@ Which shards are ours is membership.py's part; where a record goes is the wheel'
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from itertools import count
 
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -18,10 +16,12 @@ from muster.ports import Bookmark, Broker, Clock, Consumer, Record, TopicPartiti
 
 from scheduler_service.outgoing import Outgoing, to_dead_letter, to_lane, to_retry_topic
 from scheduler_service.progress import Progress
+from scheduler_service.waiting import Waiting
 from scheduler_service.wheel import To, Traveller, Wheel
 
 #: Records per transaction and per poll: a transaction of this size takes some ten milliseconds.
 BATCH = 500
+BATCH_BYTES = 8 * 1024 * 1024
 #: Longest wait for new records: also how soon a stop is seen.
 POLL_SECONDS = 0.2
 #: A record that can go on within this time waits in memory, uncommitted; one that cannot is read again later.
@@ -29,9 +29,6 @@ HORIZON_SECONDS = 1.5
 #: A partition set aside is read again this long before its head can go on: an answer of the broker to the reader's
 #: last question may be half a second away.
 HEADSTART_SECONDS = 0.75
-#: Memory of one shard for records that wait.
-WAITING_RECORDS = 10_000
-WAITING_BYTES = 64 * 1024 * 1024
 #: When the memory is full, or a note would be too long, look again after this.
 FULL_SECONDS = 0.1
 
@@ -60,9 +57,7 @@ class Shard:
         self._progress: dict[TopicPartition, Progress] = {}
         #: Partitions not read before an instant.
         self._aside: dict[TopicPartition, float] = {}
-        self._waiting: list[tuple[float, int, Traveller]] = []
-        self._waiting_bytes = 0
-        self._order = count()
+        self._waiting = Waiting()
 
     async def run(self, partitions: Iterable[TopicPartition], stop: asyncio.Event) -> None:
         """Move records until `stop` is set.
@@ -103,12 +98,11 @@ class Shard:
                 _log.warning("Topic was made anew", action="shard.reset", topic=partition.topic, offset=start.offset)
                 start = Bookmark(firsts[partition])
             self._progress[partition] = _progress(partition, start)
-            await self._consumer.seek(partition, start.offset)
+            await self._consumer.seek(partition, max(start.offset, firsts[partition]))
 
     def _patience(self) -> float:
         """How long nothing but a new record can happen."""
-        instants = [*self._aside.values(), *(entry[0] for entry in self._waiting[:1])]
-        soonest = min(instants, default=float("inf")) - self._now()
+        soonest = min((self._waiting.soonest, *self._aside.values())) - self._now()
         return min(POLL_SECONDS, max(soonest, 0.001)) if soonest > 0 else 0.0
 
     def _wake(self) -> None:
@@ -128,7 +122,7 @@ class Shard:
         step = self._wheel.step(traveller, now)
         can_go = now if isinstance(step, To) else step.until
         later = can_go - HEADSTART_SECONDS if can_go > now + HORIZON_SECONDS else 0.0
-        if not later and can_go > now and self._full:
+        if not later and can_go > now and self._waiting.full:
             later = now + FULL_SECONDS
         if later:
             self._progress[partition].put_back(record.offset)
@@ -136,15 +130,7 @@ class Shard:
             self._consumer.pause([partition])
             self._aside[partition] = later
         else:
-            self._wait(traveller, can_go)
-
-    @property
-    def _full(self) -> bool:
-        return len(self._waiting) >= WAITING_RECORDS or self._waiting_bytes >= WAITING_BYTES
-
-    def _wait(self, traveller: Traveller, until: float) -> None:
-        self._waiting_bytes += len(traveller.record.value or b"")
-        heapq.heappush(self._waiting, (until, next(self._order), traveller))
+            self._waiting.add(traveller, can_go)
 
     async def _move_on(self) -> None:
         """Move everything that can go on now: the records and the offsets they came from in one transaction."""
@@ -163,14 +149,12 @@ class Shard:
     def _due(self, now: float) -> list[tuple[Traveller, str]]:
         """Take at most one batch from memory; what turns out to wait for its due time goes back."""
         moves: list[tuple[Traveller, str]] = []
-        while self._waiting and self._waiting[0][0] <= now and len(moves) < BATCH:
-            traveller = heapq.heappop(self._waiting)[2]
-            self._waiting_bytes -= len(traveller.record.value or b"")
+        for traveller in self._waiting.take(now, most=BATCH, most_bytes=BATCH_BYTES):
             step = self._wheel.step(traveller, now)
             if isinstance(step, To):
                 moves.append((traveller, step.topic))
             else:
-                self._wait(traveller, step.until)
+                self._waiting.add(traveller, step.until)
         return moves
 
     def _within_notes(self, moves: list[tuple[Traveller, str]], now: float) -> list[tuple[Traveller, str]]:
@@ -184,7 +168,7 @@ class Shard:
             if traveller.record.offset in movable[traveller.record.source]:
                 allowed.append((traveller, topic))
             else:
-                self._wait(traveller, now + FULL_SECONDS)
+                self._waiting.add(traveller, now + FULL_SECONDS)
         return allowed
 
     def _outgoing(self, traveller: Traveller, topic: str) -> Outgoing:

@@ -26,6 +26,9 @@ from muster_local.session import end_everything, load_state, running, start_in_b
 from muster_local.stack import read_environment
 from muster_local.state import PartRecord
 
+# What a shell expects of a program that Ctrl-C ended before it was done.
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="The whole system on this machine: real Kafka, real PostgreSQL, a Cloudinary of its own, every service.",
     no_args_is_help=True,
@@ -45,9 +48,12 @@ def up(
         board.console.print(f"Everything is up after {time.monotonic() - begun:.1f} s.")
         _say_where(board.console)
         return
+    code = _INTERRUPTED
     with _until_signal(board.console), running(board):
+        code = 0
         _say_where(board.console)
         signal.pause()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -63,7 +69,7 @@ def demo(
     if load_state().supervised():
         wait_until_ready()
         raise typer.Exit(run_main_job(read_environment(home()), board.console, seed))
-    code = 1
+    code = _INTERRUPTED
     with _until_signal(board.console), running(board):
         code = run_main_job(read_environment(home()), board.console, seed)
         if not once:

@@ -134,7 +134,7 @@ class Step:
 
     def run(self, register: Register) -> None:
         """Raises LocalError with the end of its output when it fails or takes too long."""
-        put_aside(self.log)
+        self.log.unlink(missing_ok=True)
         identity = processes.start(self.command, log=self.log, env=self.env, register=register)
         if not processes.wait(identity, self.limit_seconds):
             processes.stop(identity, timeout_seconds=2)

@@ -79,10 +79,10 @@ def _jpeg(width: int, height: int, mode: str = "RGB", exif: Callable[[], Image.E
     return draw
 
 
-def _rotated() -> Image.Exif:
+def _jpeg_turned(rng: random.Random) -> bytes:
     exif = Image.Exif()
-    exif[_ORIENTATION] = 6  # the camera was held upright: turn the stored picture clockwise
-    return exif
+    exif[_ORIENTATION] = 6  # the camera was held upright: whoever shows the picture must turn it clockwise
+    return _save(portrait(rng, 1200, 1600).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=93, exif=exif)
 
 
 def _with_position() -> Image.Exif:
@@ -128,7 +128,7 @@ def _icon(rng: random.Random) -> bytes:
 
 #: What is drawn: the size a person sees, and how it is drawn.
 KINDS: dict[str, tuple[tuple[int, int], _Draw]] = {
-    "JPEG turned by EXIF": ((1200, 1600), _jpeg(1600, 1200, exif=_rotated)),
+    "JPEG turned by EXIF": ((1200, 1600), _jpeg_turned),
     "JPEG with GPS position": ((1280, 960), _jpeg(1280, 960, exif=_with_position)),
     "JPEG, CMYK": ((1000, 1400), _jpeg(1000, 1400, "CMYK")),
     "JPEG, greyscale": ((900, 1200), _jpeg(900, 1200, "L")),

@@ -116,6 +116,12 @@ def test_an_idempotency_key_names_one_task_per_type() -> None:
     assert first == again != other
 
 
+@pytest.mark.parametrize("options", [{"task_id": "mine"}, {"submitter": 7}])
+def test_what_the_api_would_drop_is_refused_instead(options: dict[str, Any]) -> None:
+    with pytest.raises(SubmitRefused, match="the API"):
+        prepare("greet", {}, now=NOW, **options).request()
+
+
 def test_the_request_to_the_api_says_only_what_was_given() -> None:
     body = prepare("greet", {"a": 1}, now=NOW, idempotency_key="k", lane="bulk").request()
     assert body.keys() == {"name", "parameters", "lane", "idempotency_key"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import media_service.tasks
@@ -16,10 +15,9 @@ from muster.worker.app import TaskApp
 APPS: list[TaskApp[Any]] = [media_service.tasks.app]
 
 
-def announced() -> Iterator[TaskStub]:
-    for app in APPS:
-        described = [task.describe(app.service, "test") for task in app.tasks.values()]
-        yield from make_stubs(described, default_client).values()
+def announced() -> list[TaskStub]:
+    described = [task.describe(app.service, "test") for app in APPS for task in app.tasks.values()]
+    return list(make_stubs(described, default_client).values())
 
 
 @pytest.mark.parametrize("stub", announced(), ids=lambda stub: stub.name)

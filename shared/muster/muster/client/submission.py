@@ -31,6 +31,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str
     task_type: str
     body: bytes
+    #: The caller chose the id, and counts on it.
+    own_id: bool = False
     lane: Lane | None = None
     due: datetime | None = None
     expires: datetime | None = None
@@ -60,7 +62,15 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         return topics.retry if self.due else lane_topic
 
     def request(self) -> dict[str, Any]:
-        """The body of POST /api/tasks; what was not given is left out."""
+        """The body of POST /api/tasks; what was not given is left out.
+
+        Raises:
+            SubmitRefused: it asks for what only a direct way to Kafka can give.
+        """
+        if self.own_id:
+            raise SubmitRefused("the API chooses ids itself: give an idempotency_key instead of a task_id")
+        if self.submitter is not None:
+            raise SubmitRefused("the API takes the submitter from the token: set MUSTER_TOKEN to that person's JWT")
         fields = {
             "name": self.task_type,
             "parameters": msgspec.Raw(self.body),
@@ -101,6 +111,7 @@ def prepare(
         task_id=task_id or new_task_id(task_type, idempotency_key),
         task_type=task_type,
         body=encode_parameters(task_type, parameters or {}),
+        own_id=task_id is not None,
         lane=_lane(lane),
         due=_due(countdown, eta, now),
         expires=_instant("expires", expires, now),

@@ -18,7 +18,7 @@ from muster.adapters.memory_log import Log
 from muster.adapters.memory_producer import MemoryProducer, MemoryTransactionalProducer
 from muster.adapters.topic_change import topic_change
 from muster.contracts.topics import TopicSpec
-from muster.ports import Clock, TopicChange, TopicPartition
+from muster.ports import Bookmark, Clock, TopicChange, TopicPartition
 
 Operation = Literal["produce", "commit", "move"]
 
@@ -153,3 +153,7 @@ class MemoryAdmin:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         return dict(self._groups(group).committed)
+
+    async def bookmarks(self, group: str) -> dict[TopicPartition, Bookmark]:
+        known = self._groups(group)
+        return {partition: Bookmark(offset, known.notes[partition]) for partition, offset in known.committed.items()}

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from muster.adapters.memory_log import Log
 from muster.contracts.errors import CommitRefused
-from muster.ports import TopicPartition
+from muster.ports import Bookmark, TopicPartition
 
 
 class Member(Protocol):
@@ -40,6 +40,7 @@ class Group:
         self.generation = 0
         self.members: list[Member] = []
         self.committed: dict[TopicPartition, int] = {}
+        self.notes: dict[TopicPartition, str] = {}
 
     def new_name(self, client_id: str) -> str:
         return f"{client_id}-{next(self._serial):06d}"
@@ -63,7 +64,13 @@ class Group:
         if member not in self.members or generation != self.generation:
             named = ", ".join(f"{topic}/{number}" for topic, number in sorted(offsets))
             raise CommitRefused(f"the group {self.name} moved on, the offsets of {named} were not committed")
-        self.committed.update(offsets)
+        self.store(offsets)
+
+    def store(self, offsets: Mapping[TopicPartition, int | Bookmark]) -> None:
+        """Commit without a member's rights, as a transaction does; an offset without a note drops the older note."""
+        for partition, offset in offsets.items():
+            bookmark = offset if isinstance(offset, Bookmark) else Bookmark(offset)
+            self.committed[partition], self.notes[partition] = bookmark
 
     async def settled(self) -> None:
         """Return when no rebalance is under way."""

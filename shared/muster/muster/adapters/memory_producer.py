@@ -9,7 +9,7 @@ from muster.adapters.memory_consumer import Attempt
 from muster.adapters.memory_group import Group
 from muster.adapters.memory_log import Fate, Log, Transaction
 from muster.contracts.errors import BrokerError
-from muster.ports import Headers, Position, TopicPartition
+from muster.ports import Bookmark, Headers, Position, TopicPartition
 
 
 class MemoryProducer:
@@ -86,7 +86,7 @@ class MemoryTransactionalProducer:
     async def move(
         self,
         records: Sequence[tuple[str, bytes | None, bytes | None, Headers]],
-        offsets: Mapping[TopicPartition, int],
+        offsets: Mapping[TopicPartition, int | Bookmark],
         group: str,
     ) -> None:
         self._check_epoch()
@@ -99,14 +99,14 @@ class MemoryTransactionalProducer:
         finally:
             self._log.finish(transaction, Fate.ABORTED)
 
-    def _commit(self, transaction: Transaction, offsets: Mapping[TopicPartition, int], group: str) -> None:
+    def _commit(self, transaction: Transaction, offsets: Mapping[TopicPartition, int | Bookmark], group: str) -> None:
         self._check_epoch()
         if transaction.fate is not Fate.OPEN:
             raise BrokerError(f"the transaction of {self._id} was open too long: the broker aborted it")
 
         def commit() -> None:
             self._log.finish(transaction, Fate.COMMITTED)
-            self._groups(group).committed.update(offsets)
+            self._groups(group).store(offsets)
 
         self._attempt("move", "", commit)
 

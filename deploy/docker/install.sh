@@ -19,7 +19,12 @@ uv pip compile --quiet --no-header --no-annotate --constraints requirements.lock
     --no-emit-package muster --no-emit-package rotc \
     --python "$(command -v python3)" --output-file "$parts/requirements.txt" "services/$service/pyproject.toml"
 
-for package in shared/muster shared/rotc "services/$service"; do
+ours="services/$service"
+for package in muster rotc; do
+    # The resolver lists what it was told to leave out, if the service needs it, in comments.
+    if grep --quiet --line-regexp "# $package" "$parts/requirements.txt"; then ours="$ours shared/$package"; fi
+done
+for package in $ours; do
     uv build --quiet --wheel --build-constraints deploy/docker/build.lock --require-hashes \
         --python "$(command -v python3)" --out-dir "$parts/wheels" "$package"
 done

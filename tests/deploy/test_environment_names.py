@@ -40,7 +40,8 @@ def _of_field(settings: type[BaseSettings], field: str, info: FieldInfo) -> set[
         return set()  # it is read by a class of its own
     match info.validation_alias:
         case AliasChoices(choices=choices):
-            return {str(choice).upper() for choice in choices}
+            # Lower-case choices are Python's names for the field.
+            return {str(choice) for choice in choices if str(choice).isupper()}
         case str(alias):
             return {alias.upper()}
     return {f"{settings.model_config.get('env_prefix', '')}{field}".upper()}

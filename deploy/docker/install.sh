@@ -15,7 +15,7 @@ parts=$(mktemp -d)
 trap 'rm -rf "$parts"' EXIT
 
 # `muster` and `rotc` are ours: --no-emit-package keeps the resolver from ever asking an index for those names.
-uv pip compile --quiet --no-header --no-annotate --constraints requirements.lock \
+uv pip compile --quiet --no-header --constraints requirements.lock \
     --no-emit-package muster --no-emit-package rotc \
     --python "$(command -v python3)" --output-file "$parts/requirements.txt" "services/$service/pyproject.toml"
 

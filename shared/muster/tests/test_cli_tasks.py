@@ -40,7 +40,7 @@ class Tracker(BaseHTTPRequestHandler):
             return self.send_task(task_id)
         if name == "workers":
             return self.send(200, {"workers": [{"worker": "media@a-1", "service": "media", "slots": 4, "running": 1}]})
-        return self.send(200, {"tasks": [{"task_type": "greet", "service": "media", "parameters": {}}]})
+        return self.send(200, {"task_types": [{"task_type": "greet", "service": "media", "parameters": {}}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

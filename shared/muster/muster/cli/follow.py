@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from muster.cli.output import out, print_json, state_text
 from muster.client import AsyncResult, TaskStatus
 
+_LOOK_SECONDS, _LOOK_SECONDS_EACH = 0.5, 0.05
+
 
 class Display(Protocol):
     """Told of every look at a task; repeats included."""
@@ -27,7 +29,9 @@ async def follow(results: Sequence[AsyncResult], display: Display, *, timeout: f
     Raises:
         WaitTimeout, UnknownTask: of the first task that has it.
     """
-    waits = [asyncio.ensure_future(result.wait(timeout, on_progress=display.show)) for result in results]
+    # Many tasks are looked at less often, so that one person's screen stays far below the API's rate limit.
+    every = max(_LOOK_SECONDS, len(results) * _LOOK_SECONDS_EACH)
+    waits = [asyncio.ensure_future(result.wait(timeout, on_progress=display.show, every=every)) for result in results]
     try:
         return await asyncio.gather(*waits)
     finally:

@@ -95,7 +95,7 @@ async def _workers() -> list[WorkerRow]:
 async def _catalog() -> list[TaskDescription]:
     settings = read_settings()
     if settings.api_url is not None:
-        items = _items(await _ask(settings, "catalog"), "tasks")
+        items = _items(await _ask(settings, "catalog"), "task_types")
         return msgspec.convert(items, list[TaskDescription], strict=False)
     found = await read_catalog(KafkaBroker(settings.kafka), Topics(settings.topic_prefix))
     return [found[name] for name in sorted(found)]

@@ -81,14 +81,16 @@ class AsyncResult:
             return status.result
         raise TaskFailed(self.id, status.status.value, status.error_message)
 
-    async def wait(self, timeout: float | None = None, *, on_progress: Watcher | None = None) -> TaskStatus:
-        """The status of the ended task.
+    async def wait(
+        self, timeout: float | None = None, *, on_progress: Watcher | None = None, every: float = _PROGRESS_SECONDS
+    ) -> TaskStatus:
+        """The status of the ended task; `on_progress` is told at least each `every` seconds until then.
 
         Raises:
             WaitTimeout: it had not ended within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
-        hold = _PROGRESS_SECONDS if on_progress else LONG_POLL_SECONDS
+        hold = every if on_progress else LONG_POLL_SECONDS
         while True:
             asked = time.monotonic()
             remaining = max(0.0, deadline - asked)

@@ -1,0 +1,88 @@
+"""Everything about one task: its attempts, its timeline, its children. How its state is shown is status.py's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from tracker_service.api.callers import Caller
+from tracker_service.api.context import Api
+from tracker_service.api.status import Body, error_of, event, json_of, public_failure, status_body
+
+_ATTEMPTS = "SELECT * FROM muster.attempts WHERE task_id = $1 ORDER BY redrive, attempt"
+_CLAIMS = "SELECT * FROM muster.claims WHERE task_id = $1 ORDER BY started_at"
+_CHILDREN = "SELECT task_id, task_type, state FROM muster.tasks WHERE parent = $1 ORDER BY submitted_at LIMIT 200"
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
+    """The status body and all that is known beside it. Tracebacks are for admins."""
+    task_id = row["task_id"]
+    failed = await api.pool.fetch(_ATTEMPTS, task_id)
+    claims = await api.pool.fetch(_CLAIMS, task_id)
+    children = await api.pool.fetch(_CHILDREN, task_id)
+    body = status_body(row, await api.catalog.find(row["task_type"]))
+    body |= {
+        "service": row["service"],
+        "lane": row["lane"],
+        "delivery": row["delivery"],
+        "redrive": row["redrive"],
+        "submitter": row["submitter"],
+        "expires_at": row["expires_at"],
+        "parameters": json_of(row["parameters"]),
+        "parameters_bytes": row["parameters_bytes"],
+        "attempts": _attempts(row, failed, claims),
+        "timeline": _timeline(row, failed, claims),
+        "children": [{"task_id": c["task_id"], "name": c["task_type"], "status": c["state"]} for c in children],
+        "root": row["root"],
+        "parent": row["parent"],
+        "group": row["group_id"],
+        "links": {"self": f"/api/tasks/{task_id}", "status": f"/api/tasks/{task_id}/status"},
+    }
+    if caller.is_admin and row["state"] == "FAILURE":
+        detail = json_of(row["detail"]) or {}
+        body["traceback"] = detail.get("traceback") or None
+        body["dead_letter"] = detail.get("dead_letter")
+    return body
+
+
+def _attempts(row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record]) -> list[Body]:
+    """Each run of the task: ended ones, those that were lost or given back, and the one under way."""
+    runs: list[Body] = [
+        {
+            "attempt": a["attempt"], "delivery": None, "worker": a["worker"] or None, "started_at": a["started_at"],
+            "ended_at": a["ended_at"], "outcome": "RETRY", "error": public_failure(json_of(a["failure"])),
+        }
+        for a in failed
+    ]  # fmt: skip
+    for claim in claims:
+        running = claim["rank"] == row["rank"] and not claim["abandoned"]
+        outcome = None if running else "ABANDONED" if claim["abandoned"] else "LOST"
+        runs.append(_run(claim, ended_at=None, outcome=outcome, error=None))
+    if row["finished_at"] is not None:
+        runs.append(_run(row, ended_at=row["finished_at"], outcome=row["state"], error=error_of(row)))
+    return sorted(runs, key=lambda run: (run["attempt"], run["started_at"] or run["ended_at"] or _EARLIEST))
+
+
+def _run(row: asyncpg.Record, *, ended_at: Any, outcome: str | None, error: Any) -> Body:
+    run = {name: row[name] for name in ("attempt", "delivery", "worker", "started_at")}
+    return {**run, "ended_at": ended_at, "outcome": outcome, "error": error}
+
+
+def _timeline(row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record]) -> list[Body]:
+    events = [event(row["submitted_at"], "submitted")]
+    for attempt in failed:
+        events.append(event(attempt["started_at"], "started", attempt=attempt["attempt"], worker=attempt["worker"]))
+        events.append(event(attempt["ended_at"], "failed, to be retried", attempt=attempt["attempt"]))
+    for claim in claims:
+        events.append(event(claim["started_at"], "started", attempt=claim["attempt"], worker=claim["worker"]))
+    if row["finished_at"] is not None:
+        events.append(event(row["started_at"], "started", attempt=row["attempt"], worker=row["worker"]))
+        events.append(event(row["finished_at"], row["state"].lower(), attempt=row["attempt"]))
+    if row["revoke_requested_at"] is not None:
+        events.append(event(row["revoke_requested_at"], "revocation requested"))
+    if row["next_attempt_at"] is not None:
+        events.append(event(row["next_attempt_at"], "due"))
+    return sorted((e for e in events if e["at"] is not None), key=lambda e: e["at"])

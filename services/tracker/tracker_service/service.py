@@ -1,0 +1,182 @@
+"""The tracker process: starts every part in the order in which they need each other, watches them, drains.
+
+What the parts do is theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any
+
+import uvicorn
+from muster import __version__
+from muster.contracts.errors import BrokerError, ConfigurationError
+from muster.contracts.topics import Topics
+from muster.observability.logging import get_logger
+from muster.observability.metrics import BUILD
+from muster.observability.server import AdminServer
+from muster.ports import Broker, Clock
+from muster.settings import Settings
+
+from tracker_service import schema
+from tracker_service.api.app import create_app
+from tracker_service.api.callers import Callers
+from tracker_service.api.catalog import Catalog
+from tracker_service.api.context import Api
+from tracker_service.api.health import check_database, check_kafka
+from tracker_service.api.limits import RateLimit
+from tracker_service.api.waiting import Waiting
+from tracker_service.database import database_url, open_pool
+from tracker_service.projection.freshness import Freshness
+from tracker_service.projection.projector import Projector
+from tracker_service.projection.reading import Reader
+from tracker_service.projection.store import Store
+from tracker_service.recovery.beats import Beats
+from tracker_service.recovery.death_clock import DeathClock
+from tracker_service.recovery.leadership import Leadership
+from tracker_service.recovery.originals import Originals
+from tracker_service.recovery.recovery import Recovery
+from tracker_service.recovery.redelivery import Redelivery
+from tracker_service.settings import TrackerSettings
+
+API_CONNECTIONS = 8
+#: The projector's own, and rows of tasks submitted through the API.
+PROJECTION_CONNECTIONS = 4
+DRAIN_SECONDS = 20.0
+
+_log = get_logger(__name__)
+
+
+class Tracker:
+    """One tracker process. Several may run: the group deals out the projection, one of them leads the recovery."""
+
+    def __init__(self, settings: Settings, tracker: TrackerSettings, broker: Broker, clock: Clock) -> None:
+        self._settings = settings
+        self._tracker = tracker
+        self._broker = broker
+        self._clock = clock
+        self._topics = Topics(settings.topic_prefix)
+        self._dsn = database_url(settings)
+        self._parts: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then drain: answer open requests, store the batch under way, leave the group.
+
+        Raises:
+            ConfigurationError: the schema or topics are missing, or a setting cannot work.
+            BrokerError, StoreError: Kafka or PostgreSQL were not there at the start.
+        """
+        async with AsyncExitStack() as stack:
+            api, projector, jobs = await self._enter(stack)
+            server = _Server(self._uvicorn(api))
+            admin_server = AdminServer(
+                self._settings,
+                {"kafka": lambda: check_kafka(api), "database": lambda: check_database(api)},
+                self._alive,
+            )
+            await admin_server.start()
+            stack.push_async_callback(admin_server.stop)
+            projecting = self._start("projector", projector.run)
+            serving = self._start("api", server.serve)
+            for name, job in jobs.items():
+                self._start(name, job)
+            BUILD.info({"version": __version__, "service": "tracker"})
+            _log.info("Tracker is up", action="tracker.up", tracker=api.beats.id, port=self._tracker.http_port)
+            try:
+                await self._until(stop)
+            finally:
+                server.should_exit = True
+                projector.stop()
+                await asyncio.wait([serving, projecting], timeout=DRAIN_SECONDS)
+                for part in self._parts:
+                    part.cancel()
+                await asyncio.gather(*self._parts, return_exceptions=True)
+                _log.info("Tracker has drained", action="tracker.drained", tracker=api.beats.id)
+
+    async def _enter(self, stack: AsyncExitStack) -> tuple[Api, Projector, dict[str, Callable[[], Any]]]:
+        settings, topics, clock, broker = self._settings, self._topics, self._clock, self._broker
+        pool = await open_pool(self._dsn, max_size=API_CONNECTIONS)
+        stack.push_async_callback(pool.close)
+        store_pool = await open_pool(self._dsn, max_size=PROJECTION_CONNECTIONS, durable=False)
+        stack.push_async_callback(store_pool.close)
+        async with pool.acquire() as connection:
+            if names := await schema.missing(connection):
+                raise ConfigurationError(
+                    f"the database lacks {', '.join(names)}: run `python -m tracker_service migrate`"
+                )
+        admin = broker.admin()
+        await admin.start()
+        stack.push_async_callback(admin.stop)
+        reader = Reader(topics)
+        missing = sorted(reader.topics - (await admin.partitions(reader.topics)).keys())
+        if missing:
+            raise ConfigurationError(f"topics are missing ({', '.join(missing)}): run `muster topics apply`")
+        producer = broker.producer(client_id="muster-tracker", linger_ms=0)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        store = Store(store_pool)
+        freshness = Freshness(clock, patience=3 * settings.beat_seconds)
+        projector = Projector(broker, topics, store, freshness, clock)
+        death = DeathClock(lease=settings.lease_seconds, longest_step=2 * settings.beat_seconds)
+        beats = Beats(broker, producer, topics, settings, clock, death, freshness)
+        originals = Originals(broker, clock)
+        stack.push_async_callback(originals.stop)
+        leadership = Leadership(self._dsn, topics.group("tracker"))
+        redelivery = Redelivery(originals, producer, topics, clock)
+        recovery = Recovery(broker, admin, producer, redelivery, leadership, death, topics, clock)
+        waiting = Waiting(pool, self._dsn)
+        tracker = self._tracker
+        api = Api(
+            settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
+            producer=producer, admin=admin, freshness=freshness, beats=beats, waiting=waiting,
+            catalog=Catalog(pool, clock), callers=Callers(pool, tracker.secret_key),
+            limit=RateLimit(tracker.rate_limit), refusals=RateLimit(tracker.refusal_limit),
+        )  # fmt: skip
+        jobs = {
+            "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
+            "waiting": waiting.run,
+        }  # fmt: skip
+        return api, projector, jobs
+
+    def _uvicorn(self, api: Api) -> uvicorn.Config:
+        return uvicorn.Config(
+            create_app(api, live=self._alive), host=self._tracker.http_host, port=self._tracker.http_port,
+            log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=int(DRAIN_SECONDS) - 5,
+            server_header=False,
+        )  # fmt: skip
+
+    def _start(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._watched(name, job), name=name)
+        self._parts.append(task)
+        return task
+
+    async def _watched(self, name: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A part that breaks takes the process down: its supervisor starts a whole one."""
+        try:
+            await job()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  uvicorn leaves by SystemExit when its port is taken
+            if not self._failed.done():
+                _log.error("A part of the tracker failed", action="tracker.failed", part=name, exc_info=error)
+                self._failed.set_exception(BrokerError(f"{name} failed: {error}"))
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        waiting = asyncio.create_task(stop.wait())
+        ends: set[asyncio.Future[Any]] = {waiting, self._failed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._failed.done():
+            self._failed.result()
+
+    def _alive(self) -> bool:
+        return not self._failed.done()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: the process has its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield

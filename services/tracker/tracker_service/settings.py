@@ -1,0 +1,45 @@
+"""What the tracker alone reads from the environment. What all services share is muster.settings."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_KEY = 50
+#: What `django-admin startproject` writes, and what the backend falls back to: both are public.
+_KNOWN_KEY_MARKS = ("django-insecure-", "change-me", "changeme", "your-secret-key")
+
+
+class TrackerSettings(BaseSettings):
+    """Address, keys and limits of the API."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True, env_prefix="TRACKER_"
+    )
+
+    http_host: str = "0.0.0.0"  # noqa: S104  callers come from other hosts
+    http_port: int = Field(8000, ge=0, le=65535)
+    #: The Django backend's own key: its JWTs are verified with it. None: only API keys are accepted.
+    secret_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("DJANGO_SECRET_KEY", "SECRET_KEY", "secret_key")
+    )
+    allow_weak_key: bool = Field(False, validation_alias=AliasChoices("MUSTER_ALLOW_WEAK_KEY", "allow_weak_key"))
+    #: Requests of one caller, in the notation of the library `limits`.
+    rate_limit: str = "100/second;3000/minute"
+    #: Refused identities of one address.
+    refusal_limit: str = "60/minute"
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+
+    @model_validator(mode="after")
+    def _strong_key(self) -> Self:
+        if self.secret_key is None or self.allow_weak_key:
+            return self
+        key = self.secret_key.get_secret_value()
+        if len(key) < SHORTEST_KEY or any(mark in key.lower() for mark in _KNOWN_KEY_MARKS):
+            raise ValueError(
+                f"DJANGO_SECRET_KEY is shorter than {SHORTEST_KEY} characters or a public default: whoever knows it "
+                "can sign tokens; set the backend's real key (MUSTER_ALLOW_WEAK_KEY=1 for a local demo only)"
+            )
+        return self

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmark.celery_stack import CeleryStack, redis_program
 from benchmark.figures import Figures, Ratios
+from benchmark.muster_stack import MusterStack
 from benchmark.report import as_json, show
 from benchmark.rounds import compare
 from benchmark.stack import BenchError, Stack
@@ -32,10 +33,15 @@ def _arguments() -> argparse.Namespace:
         "--celery-tasks", type=int, default=1_000, help="no-op tasks per round of Celery (it is slower)"
     )
     parser.add_argument("--celery-concurrency", type=int, default=2, help="processes of the Celery worker")
+    parser.add_argument("--slots", type=int, default=512, help="tasks that Muster's worker process runs at once")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=100, help="tasks of each idle latency measurement")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--skip-celery", action="store_true")
+    parser.add_argument("--skip-muster", action="store_true")
+    parser.add_argument(
+        "--profile", choices=["worker", "tracker"], help="run it under cProfile (slower) and print where its time went"
+    )
     return parser.parse_args()
 
 
@@ -50,6 +56,11 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], 
         postgres = start_postgres(folder / "postgres")
         cleanup.callback(postgres.stop)
         pairs: list[tuple[Stack, Figures]] = []
+        muster: MusterStack | None = None
+        if not options.skip_muster:
+            muster = MusterStack(folder, postgres, options.slots, options.profile)
+            cleanup.callback(muster.stop)
+            pairs.append((muster, Figures("muster", options.tasks)))
         if redis and not skipped:
             celery = CeleryStack(folder, postgres, redis, options.celery_concurrency)
             cleanup.callback(celery.stop)
@@ -61,6 +72,12 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], 
                 bar.update(step, description=what, completed=done, total=wanted)
 
             compare(pairs, options.rounds, options.samples, progress)
+            if muster:
+                progress("muster: projection alone", 0, options.tasks)
+                pairs[0][1].projection = muster.project_backlog(options.tasks)
+        if muster and options.profile:
+            muster.stop()
+            muster.show_profile()
     return [figures for _, figures in pairs], skipped
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from muster.contracts.topics import Topics
+from tracker_service.api.routes import router
 
 Render = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
@@ -147,6 +148,14 @@ def test_a_component_has_a_service_only_when_it_serves_something(render: Render)
     assert list(_kind(objects, "Service")) == ["muster-tracker"]
     tracker = _kind(objects, "Deployment")["muster-tracker"]
     assert _environment(tracker)["TRACKER_HTTP_PORT"] == "8000"
+
+
+def test_helm_test_asks_a_path_the_tracker_answers(render: Render) -> None:
+    pod = _kind(render({}), "Pod")["muster-tracker-test"]
+
+    asked = pod["spec"]["containers"][0]["env"][0]["value"]
+    paths = {f"http://muster-tracker:8000{getattr(route, 'path', '')}" for route in router.routes}
+    assert asked in paths
 
 
 def test_prometheus_scrapes_every_pod_through_one_headless_service(render: Render) -> None:

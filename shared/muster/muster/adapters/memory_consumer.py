@@ -160,6 +160,10 @@ class MemoryConsumer:
         self._positions[partition] = offset
         self._wake()
 
+    async def position(self, partition: TopicPartition) -> int:
+        self._check_owned([partition])
+        return self._positions[partition]
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None:
         self._check_owned(partitions)
         self._positions.update(dict.fromkeys(partitions, 0))
@@ -207,4 +211,6 @@ class MemoryConsumer:
         self._check_running()
         foreign = sorted(set(partitions) - set(self._positions))
         if foreign:
-            raise BrokerError(f"cannot seek in {', '.join(f'{t}/{n}' for t, n in foreign)}: not assigned to us")
+            raise BrokerError(
+                f"cannot be positioned in {', '.join(f'{t}/{n}' for t, n in foreign)}: not assigned to us"
+            )

@@ -89,7 +89,8 @@ async def _workers() -> list[WorkerRow]:
         return [_from_api(item) for item in _items(await _ask(settings, "workers"), "workers")]
     lease = read_environment(Settings).lease_seconds
     views = await read_workers(KafkaBroker(settings.kafka), Topics(settings.topic_prefix), datetime.now(UTC))
-    return [_from_beat(view, lease) for view in views]
+    # Trackers beat for the sake of their own clock; they run no tasks.
+    return [_from_beat(view, lease) for view in views if view.beat.service != "tracker"]
 
 
 async def _catalog() -> list[TaskDescription]:
@@ -116,7 +117,7 @@ def _items(answer: Any, name: str) -> list[Any]:
 
 
 def _from_api(item: dict[str, Any]) -> WorkerRow:
-    return msgspec.convert(item, WorkerRow, strict=False)
+    return msgspec.convert({**item, "last_beat_at": item.get("at")}, WorkerRow, strict=False)
 
 
 def _from_beat(view: WorkerView, lease: float) -> WorkerRow:

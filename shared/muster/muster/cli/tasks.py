@@ -12,7 +12,7 @@ from rich.text import Text
 from muster.cli.follow import display_for, follow
 from muster.cli.output import PATIENCE, Exit, JsonOption, out, print_json, run, state_text
 from muster.cli.parameters import parse_instant, parse_parameters
-from muster.client import AsyncResult, TaskStatus
+from muster.client import AsyncResult, SubmitOptions, TaskStatus
 from muster.connect import connect
 from muster.contracts.topics import Lane
 
@@ -54,19 +54,12 @@ def submit(
 
     async def work() -> list[TaskStatus]:
         values = parse_parameters(parameters or (), json_parameters)
+        options: SubmitOptions = {
+            "lane": lane, "countdown": countdown, "eta": parse_instant(eta) if eta else None, "expires": expires,
+            "order_key": order_key, "idempotency_key": idempotency_key, "service": service,
+        }  # fmt: skip
         async with connect(patience=PATIENCE) as client:
-            result = await client.submit(
-                task_type,
-                values,
-                lane=lane,
-                countdown=countdown,
-                eta=parse_instant(eta) if eta else None,
-                expires=expires,
-                order_key=order_key,
-                idempotency_key=idempotency_key,
-                service=service,
-                timeout=2 * PATIENCE,
-            )
+            result = await client.submit(task_type, values, timeout=2 * PATIENCE, **options)
             if not (watch and json):
                 _say_submitted(result, task_type, quiet=quiet, json=json)
             return await _watched([result], timeout, json=json) if watch else []

@@ -43,14 +43,14 @@ def read_settings() -> ClientSettings:
 
 
 def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST_SECONDS) -> Client:
-    """A client for the running event loop: through the API when MUSTER_API_URL is set, else straight to Kafka.
+    """A client for the running event loop; submissions go the settings' way, questions always to the API.
 
     `patience` is how many seconds a tracker that does not answer is asked again.
     """
     settings = settings or read_settings()
     api = TrackerApi(settings, patience=patience)
     transport: Transport
-    if settings.api_url is not None:
+    if settings.way == "api":
         transport = HttpTransport(api)
     else:
         topics, broker = Topics(settings.topic_prefix), KafkaBroker(settings.kafka)

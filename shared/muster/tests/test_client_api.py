@@ -186,6 +186,12 @@ def test_the_address_may_be_written_with_api_or_without(url: str) -> None:
     assert ClientSettings(api_url=url).api_url == "http://t:8000"
 
 
+def test_submissions_go_to_the_api_where_there_is_one_unless_told_otherwise() -> None:
+    assert ClientSettings().way == "kafka"
+    assert ClientSettings(api_url="http://t:8000").way == "api"
+    assert ClientSettings(api_url="http://t:8000", submit_via="kafka").way == "kafka"
+
+
 def test_an_address_without_a_scheme_is_refused() -> None:
     with pytest.raises(ValidationError, match="write it as http://host:port"):
         ClientSettings(api_url="tracker:8000")

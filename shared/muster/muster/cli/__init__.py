@@ -13,7 +13,7 @@ from muster.cli import platform, tasks, topics
 
 _EPILOG = (
     "Environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), MUSTER_API_URL (http://localhost:8000), "
-    "MUSTER_API_KEY or MUSTER_TOKEN. "
+    "MUSTER_API_KEY or MUSTER_TOKEN, MUSTER_SUBMIT_VIA (api when MUSTER_API_URL is set, else kafka). "
     "Exit codes: 0 done, 1 the task failed, 2 wrong usage or refused, 3 Kafka or the tracker cannot be reached, "
     "4 unknown task, 5 timeout, 6 not allowed."
 )

@@ -125,7 +125,7 @@ def _measure(status: TaskStatus) -> tuple[float, float | None]:
 
 
 def _sentence(status: TaskStatus) -> str:
-    if status.status == "FAILURE":
+    if status.status in ("FAILURE", "REVOKED"):
         return status.error_message
     if status.status == "RETRY" and status.next_attempt_at is not None:
         return f"attempt {status.attempt} at {status.next_attempt_at:%H:%M:%S} UTC: {status.error_message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -167,14 +168,20 @@ def _status_table(found: TaskStatus) -> Table:
         "started": found.started_at,
         "finished": found.finished_at,
         "next attempt": found.next_attempt_at,
-        "revocation": found.revoke_requested_at and f"requested at {found.revoke_requested_at}",
+        "revocation asked": found.revoke_requested_at,
         "result": None if found.result is None else msgspec.json.encode(found.result).decode(),
         "error": found.error_message if found.error else None,
     }
     for name, value in rows.items():
         if value not in (None, ""):
-            table.add_row(name, value if isinstance(value, Text) else str(value))
+            table.add_row(name, _cell(value))
     return table
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, datetime):
+        return Text(f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    return value if isinstance(value, Text) else Text(str(value))
 
 
 def _progress(found: TaskStatus) -> str:

@@ -74,6 +74,8 @@ def apply(
 def list_topics(json: JsonOption = False) -> None:
     """Show each topic with its partitions, its records and how far its readers are behind.
 
+    A lag of 1 in a partition may be the end mark of a transaction, which nobody reads.
+
     Example: muster topics list --json
     """
 

@@ -23,6 +23,7 @@ _BACKOFF = RetryPolicy(max_retries=1_000_000, base=0.1, factor=2.0, cap=2.0)
 #: How long a plain request is tried.
 REQUEST_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -49,6 +50,8 @@ class TrackerApi:
             base_url=f"{self.url}/api",
             headers=_identity(settings),
             transport=transport,
+            # No proxy of the person's own stands between two programs of one machine.
+            trust_env=httpx.URL(self.url).host not in _LOOPBACK,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
         )
 

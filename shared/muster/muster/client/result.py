@@ -16,7 +16,7 @@ LONG_POLL_SECONDS = 25.0
 #: With a progress callback, how often it is told.
 _PROGRESS_SECONDS = 0.5
 #: A tracker that does not hold the answer back is not asked more often than this.
-_HASTE_SECONDS = 0.05
+_HASTE_SECONDS = 0.03
 #: A tracker that is away for longer ends the wait, however long that was meant to be.
 _AWAY_SECONDS = 120.0
 

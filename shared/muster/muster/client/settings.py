@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,17 +14,19 @@ DEFAULT_API_URL = "http://localhost:8000"
 
 
 class ClientSettings(BaseSettings):
-    """Read from the environment: MUSTER_API_URL, MUSTER_API_KEY or MUSTER_TOKEN, KAFKA_*."""
+    """Read from the environment: MUSTER_API_URL, MUSTER_API_KEY or MUSTER_TOKEN, MUSTER_SUBMIT_VIA, KAFKA_*."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", populate_by_name=True, env_prefix="MUSTER_", env_ignore_empty=True
     )
 
-    #: The tracker's address without /api; None: submit straight to Kafka, and ask DEFAULT_API_URL for states.
+    #: The tracker's address; None: submit straight to Kafka, and ask DEFAULT_API_URL for states.
     api_url: str | None = None
     api_key: SecretStr | None = None
     #: A JWT of the Django backend.
     token: SecretStr | None = None
+    #: Which way submissions take; None: the API when its address is set, else Kafka.
+    submit_via: Literal["api", "kafka"] | None = None
     topic_prefix: str = ""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
 
@@ -40,3 +42,8 @@ class ClientSettings(BaseSettings):
         if self.api_key is not None and self.token is not None:
             raise ValueError("set MUSTER_API_KEY (machines) or MUSTER_TOKEN (a person's JWT), not both")
         return self
+
+    @property
+    def way(self) -> Literal["api", "kafka"]:
+        """The way submissions take."""
+        return self.submit_via or ("api" if self.api_url is not None else "kafka")

@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 # Every workspace member, so that a new service needs no edit here.
 MEMBERS := $(sort $(dir $(wildcard shared/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)))
-SOURCES := shared services deploy/local tests conftest.py
+SOURCES := shared services deploy helm tests conftest.py
 
 .PHONY: help
 help: ## Show the targets

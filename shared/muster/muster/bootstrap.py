@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.adapters.processes import PebbleCompute
-from muster.contracts.errors import BrokerError, ConfigurationError
+from muster.contracts.errors import BrokerError, ConfigurationError, StoreError
 from muster.observability.logging import configure_logging, get_logger
 from muster.settings import Settings
 from muster.worker.app import TaskApp
@@ -41,7 +41,7 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{app.service}: {error}\n")
         return EXIT_CONFIGURATION
-    except BrokerError as error:
+    except (BrokerError, StoreError) as error:
         _log.error("The worker left without a drain", action="worker.left", error=str(error))
         return EXIT_FENCED
     return 0

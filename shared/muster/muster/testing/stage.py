@@ -78,20 +78,27 @@ class Stage:
         return [type(event).__name__ for event in self.events(task_id)]
 
     @asynccontextmanager
-    async def worker(self, app: TaskApp[Any], **changes: Any) -> AsyncIterator[Worker[Any]]:
-        """A running worker; it drains at the end unless it has already left."""
+    async def worker(
+        self, app: TaskApp[Any], *, fails_with: type[Exception] | None = None, **changes: Any
+    ) -> AsyncIterator[Worker[Any]]:
+        """A running worker; it drains at the end. `fails_with`: it must stop itself with this error instead."""
         settings = self.settings.model_copy(update=changes)
         worker = Worker(app, settings, self.broker, InlineCompute(), SystemClock())
         run = asyncio.create_task(worker.run())
         try:
             yield worker
         finally:
-            worker.stop()
+            if fails_with is None:
+                worker.stop()
             await asyncio.wait([run], timeout=20)
             if not run.done():
-                raise AssertionError("the worker did not drain within 20 s")
-            with suppress(Exception):  # stories about a worker that fails look at it themselves
-                run.result()
+                run.cancel()
+                raise AssertionError("the worker did not end within 20 s")
+        error = run.exception()
+        if error is not None and not (fails_with and isinstance(error, fails_with)):
+            raise error
+        if error is None and fails_with is not None:
+            raise AssertionError(f"the worker drained, instead of failing with {fails_with.__name__}")
 
 
 @asynccontextmanager

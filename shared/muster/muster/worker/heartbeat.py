@@ -54,6 +54,7 @@ class Pulse:
         self._clock = clock
         self._slots = slots
         self._assignment = assignment
+        self._leaving = False
         self._started_at: datetime = clock.now()
         #: When the last beat that was acknowledged had been sent: the tracker cannot have seen it earlier.
         self._acknowledged = clock.monotonic()
@@ -76,19 +77,24 @@ class Pulse:
                 raise Fenced(f"no heartbeat of {self._worker} was acknowledged for {self.age:.0f} s; it stops itself")
             await self._clock.sleep(self._settings.beat_seconds)
 
-    async def beat(self, *, leaving: bool = False) -> None:
+    async def leave(self) -> None:
+        """Say good-bye: every beat from now on says that this worker leaves."""
+        self._leaving = True
+        await self.beat()
+
+    async def beat(self) -> None:
         """Send one beat and wait for its acknowledgement, at most as long as the fence allows."""
         sent = self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.1, self._settings.fence_seconds - self.age)):
-                await (await self._producer.send(self._topic, self._say(leaving), key=self._worker.encode()))
+                await (await self._producer.send(self._topic, self._say(), key=self._worker.encode()))
             self._acknowledged = sent
         except (BrokerError, TimeoutError) as error:
             _log.warning(
                 "A heartbeat was not acknowledged", action="worker.beat_failed", error=str(error), age=self.age
             )
 
-    def _say(self, leaving: bool) -> bytes:
+    def _say(self) -> bytes:
         running = [delivery.task.task_id for delivery in self._slots]
         return encode_json(
             Heartbeat(
@@ -103,7 +109,7 @@ class Pulse:
                 partitions=tuple(sorted(self._assignment())),
                 started_at=self._started_at,
                 rss_bytes=_rss_bytes(),
-                leaving=leaving,
+                leaving=self._leaving,
             )
         )
 

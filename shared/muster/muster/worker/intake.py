@@ -78,8 +78,9 @@ class Intake:
             if self._slots.free <= 0:
                 await self._slots.changed()
                 continue
+            records = await self._poll(self._slots.free)
             generation = self._generation
-            for record in await self._poll(self._slots.free):
+            for record in records:
                 if self._moving or generation != self._generation:
                     break  # uncommitted, so the new owner gets them
                 await self._accept(record, generation)
@@ -137,12 +138,18 @@ class Intake:
                 self._resolve(batch, confirmed=confirmed)
 
     async def _poll(self, free: int) -> list[Record]:
+        """At most `free` records, all of the assignment in force when it returns."""
         self._turn += 1
         records: list[Record] = []
+        generation = self._generation
         for lane in order_of_turn(self._turn):
             partitions = self._lanes.get(lane)
             if partitions and len(records) < free:
-                records += await self._consumer.poll(max_records=free - len(records), timeout=0, only=partitions)
+                polled = await self._consumer.poll(max_records=free - len(records), timeout=0, only=partitions)
+                if generation != self._generation:
+                    # What was polled before the move is not ours any more; the new owner reads it again.
+                    generation, records = self._generation, []
+                records += polled
         return records or await self._consumer.poll(max_records=free, timeout=IDLE_POLL_SECONDS)
 
     async def _accept(self, record: Record, generation: int) -> None:

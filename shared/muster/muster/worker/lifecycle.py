@@ -176,7 +176,7 @@ class Worker(Generic[R]):
                 delivery.cancel("drained")
             await self._slots.all_free()
         await self._producer.flush()
-        await self._pulse.beat(leaving=True)
+        await self._pulse.leave()
         _log.info("Drained", action="worker.drained", worker=self.id)
 
     def _begin(self, delivery: Delivery) -> None:

@@ -1,0 +1,142 @@
+"""Stories about what goes wrong between a worker and its broker: refused commits, lost answers, unwritten records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from muster.adapters.memory import MemoryBroker
+from muster.adapters.memory_consumer import MemoryConsumer
+from muster.contracts.errors import BrokerError
+from muster.contracts.retry import RetryPolicy
+from muster.testing import Stage, memory_stage, wait_until
+from muster.worker.app import TaskApp
+from muster.worker.context import Context
+from muster.worker.heartbeat import Fenced
+
+
+class Runs:
+    """What the tasks of this module did: how often each began, and which may end."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.cancelled: list[str] = []
+        self.may_end = asyncio.Event()
+
+
+def make_app(runs: Runs) -> TaskApp[None]:
+    app: TaskApp[None] = TaskApp("media")
+
+    @app.task()
+    async def hold(ctx: Context[None]) -> str:
+        runs.begun.append(ctx.task_id)
+        try:
+            await runs.may_end.wait()
+        except asyncio.CancelledError:
+            runs.cancelled.append(ctx.task_id)
+            raise
+        return "held"
+
+    @app.task(retry=RetryPolicy(base=0.1))
+    async def fail(ctx: Context[None]) -> None:
+        runs.begun.append(ctx.task_id)
+        raise OSError("broken")
+
+    return app
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with memory_stage() as stage:
+        yield stage
+
+
+def broker_of(stage: Stage) -> MemoryBroker:
+    assert isinstance(stage.broker, MemoryBroker)
+    return stage.broker
+
+
+async def joined(stage: Stage) -> MemoryConsumer:
+    """The one worker's membership, once it has joined."""
+    group = stage.topics.group("media")
+    await wait_until(lambda: bool(broker_of(stage).members(group)), "the worker has joined")
+    return broker_of(stage).members(group)[0]
+
+
+async def test_a_task_whose_commit_is_refused_is_abandoned_and_runs_elsewhere(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs)):
+        member = await joined(stage)
+        # Given: the group has moved on without the worker knowing, so its next commit is refused.
+        broker_of(stage).expel(member, rejoin_after=0.2)
+        task_id = await stage.submit("hold")
+
+        await wait_until(lambda: runs.begun.count(task_id) == 2, "it was taken again after the rebalance")
+        runs.may_end.set()
+        await wait_until(lambda: "Succeeded" in stage.said(task_id), "it has succeeded")
+
+    assert runs.cancelled == [task_id]
+    assert stage.said(task_id) == ["Started", "Abandoned", "Started", "Succeeded"]
+
+
+async def test_no_retry_is_written_for_a_task_that_was_never_accepted(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs)):
+        member = await joined(stage)
+        broker_of(stage).expel(member, rejoin_after=0.2)
+        task_id = await stage.submit("fail")
+        await wait_until(lambda: bool(stage.records(stage.topics.retry)), "the second taker wrote its retry")
+
+    assert runs.begun.count(task_id) == 2
+    assert len(stage.records(stage.topics.retry)) == 1
+    assert stage.said(task_id) == ["Started", "Abandoned", "Started"]
+
+
+async def test_a_commit_whose_answer_is_lost_is_asked_for_again(stage: Stage) -> None:
+    runs = Runs()
+    runs.may_end.set()
+    async with stage.worker(make_app(runs)):
+        broker_of(stage).fail_next("commit", BrokerError("no answer"), written=True)
+        task_id = await stage.submit("fail")
+        await wait_until(lambda: bool(stage.records(stage.topics.retry)), "the retry was written after the commit")
+
+    assert runs.begun == [task_id]
+
+
+async def test_a_worker_that_cannot_claim_stops_and_loses_nothing(stage: Stage) -> None:
+    runs = Runs()
+    runs.may_end.set()
+    async with stage.worker(make_app(runs), fails_with=BrokerError):
+        broker_of(stage).fail_next("produce", BrokerError("disk full"), topic=stage.topics.events)
+        task_id = await stage.submit("hold")
+
+    async with stage.worker(make_app(runs)):
+        await wait_until(lambda: "Succeeded" in stage.said(task_id), "another worker has run it")
+
+    assert stage.said(task_id)[-2:] == ["Started", "Succeeded"]
+
+
+async def test_a_worker_that_cannot_write_an_outcome_stops_itself(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs), fails_with=BrokerError):
+        task_id = await stage.submit("hold")
+        await wait_until(lambda: stage.said(task_id) == ["Started"], "it runs")
+        broker_of(stage).fail_next("produce", BrokerError("disk full"), topic=stage.topics.events)
+        runs.may_end.set()
+
+    # Then: the claim stands, so that recovery brings the task back.
+    assert stage.said(task_id) == ["Started"]
+
+
+async def test_a_worker_whose_heartbeats_fail_fences_itself_and_says_nothing_more(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs), fails_with=Fenced, beat_seconds=0.05, fence_seconds=0.5):
+        task_id = await stage.submit("hold")
+        await wait_until(lambda: stage.said(task_id) == ["Started"], "it runs")
+        for _ in range(100):
+            broker_of(stage).fail_next("produce", BrokerError("no leader"), topic=stage.topics.workers)
+
+    assert runs.cancelled == [task_id]
+    assert stage.said(task_id) == ["Started"]
+    assert stage.records(stage.topics.retry) == []

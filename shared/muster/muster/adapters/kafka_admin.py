@@ -101,7 +101,8 @@ class KafkaAdmin:
         async with asyncio.timeout(REQUEST_SECONDS):
             while True:
                 known = await self.partitions([s.name for s in specs])
-                if all(known.get(s.name, 0) >= s.partitions for s in specs):
+                configs = await self._configs(list(known))
+                if all(known.get(s.name, 0) >= s.partitions and not differing(s, configs[s.name]) for s in specs):
                     return
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 

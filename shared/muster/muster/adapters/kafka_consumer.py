@@ -100,6 +100,9 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             client.assign(_theirs(self._assigned))
         try:
             await client.start()
+            # A client without a group that is stopped before its background task took a first step ends in
+            # CancelledError and leaves its connections open (aiokafka 0.14).
+            await asyncio.sleep(0)
         except KAFKA_FAILURES as error:
             await self.stop()
             what = ", ".join(self._subscribed) or f"{len(self._assigned)} partitions"

@@ -211,6 +211,5 @@ class MemoryConsumer:
         self._check_running()
         foreign = sorted(set(partitions) - set(self._positions))
         if foreign:
-            raise BrokerError(
-                f"cannot be positioned in {', '.join(f'{t}/{n}' for t, n in foreign)}: not assigned to us"
-            )
+            named = ", ".join(f"{topic}/{number}" for topic, number in foreign)
+            raise BrokerError(f"there is no position in {named}: not assigned to this consumer")

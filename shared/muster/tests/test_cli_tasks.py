@@ -196,12 +196,19 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert f"muster {command}" in out.replace("Usage: muster", "")
 
 
-def test_the_installed_command_ends_without_a_traceback_when_nothing_listens() -> None:
-    environment = {**os.environ, "MUSTER_API_URL": "http://127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+@pytest.mark.parametrize(
+    ("api_url", "sentence"),
+    [
+        ("http://127.0.0.1:1", "muster: the tracker at http://127.0.0.1:1 did not serve GET /api/workers"),
+        ("", "muster: Kafka could not be reached at 127.0.0.1:1"),
+    ],
+)
+def test_the_installed_command_says_in_one_line_that_nothing_listens(api_url: str, sentence: str) -> None:
+    environment = {**os.environ, "MUSTER_API_URL": api_url, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     done = subprocess.run(
         [sys.executable, "-m", "muster.cli", "workers"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 3
     assert done.stdout == ""
-    assert done.stderr.startswith("muster: the tracker at http://127.0.0.1:1 did not serve GET /api/workers")
+    assert done.stderr.startswith(sentence)
     assert len(done.stderr.splitlines()) == 1

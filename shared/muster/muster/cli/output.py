@@ -111,7 +111,7 @@ def state_text(state: str) -> Text:
 
 def _quiet_libraries() -> None:
     """Errors reach the user as our own sentence; the libraries' reports of the same would only repeat them."""
-    logging.lastResort = None
+    logging.lastResort = logging.NullHandler()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),

@@ -75,13 +75,14 @@ def _processors(service: str) -> list[Processor]:
         entry.setdefault("logger", getattr(logger, "name", "unnamed"))
         return entry
 
+    # What callers gave is redacted first; what is added after that is known to be clean.
     return [
+        _redact_entry,
         name_origin,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.EventRenamer("message"),
         _ensure_action,
         _render_exception,
-        _redact_entry,
     ]
 
 
@@ -102,10 +103,10 @@ def _render_exception(_logger: object, method: str, entry: Entry) -> Entry:
 
 
 def _redact_entry(_logger: object, _method: str, entry: Entry) -> Entry:
-    text = entry.pop("exception", None)
+    error = entry.pop("exc_info", None)
     clean: Entry = redact(entry)
-    if text is not None:
-        clean["exception"] = text
+    if error is not None:
+        clean["exc_info"] = error
     return clean
 
 

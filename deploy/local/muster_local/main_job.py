@@ -118,23 +118,24 @@ def fault_of(data: bytes, upload: Upload) -> str:
 
 
 def _print(console: Console, verdicts: list[Verdict]) -> None:
-    table = Table("photo", "state", "original", "final", "saved", "size", "where it is now")
+    table = Table("photo", "state", "original", "final", "saved", "pixels")
     for verdict in verdicts:
-        upload, result = verdict.upload, verdict.upload.status.get("result") or {}
-        told = (
-            (
-                f"{result['original_bytes'] / 1024:,.0f} KB",
-                f"{result['bytes'] / 1024:,.0f} KB",
-                f"{result['saved_percent']:.0f} %",
-                f"{result['width']}x{result['height']}",
-            )
-            if upload.state == "SUCCESS"
-            else (f"{len(upload.photo.data) / 1024:,.0f} KB", "", "", "")
-        )
-        state = f"[green]{upload.state}[/]" if not verdict.complaint else f"[red]{upload.state}[/]"
-        table.add_row(upload.photo.kind, state, *told, verdict.complaint or result["url"])
-    # A file has no width: there, whole lines are worth more than a fitting table.
-    console.print(table, width=None if console.is_terminal else 180)
+        table.add_row(verdict.upload.photo.kind, *_told(verdict))
+    console.print(table)
+    for verdict in verdicts:
+        # Below the table and unwrapped, so that a terminal makes a link of each address.
+        found = verdict.complaint or verdict.upload.status["result"]["url"]
+        console.print(f"{verdict.upload.photo.kind:<22} {found}", markup=False, soft_wrap=True)
     first = verdicts[0].upload
     console.print(f"\nGET /api/tasks/{first.task_id}/status", soft_wrap=True)
     console.print_json(data=first.status)
+
+
+def _told(verdict: Verdict) -> tuple[str, ...]:
+    upload = verdict.upload
+    state = f"[{'red' if verdict.complaint else 'green'}]{upload.state}[/]"
+    if upload.state != "SUCCESS":
+        return state, f"{len(upload.photo.data) / 1024:,.0f} KB", "", "", ""
+    result = upload.status["result"]
+    original, final = (f"{result[name] / 1024:,.0f} KB" for name in ("original_bytes", "bytes"))
+    return state, original, final, f"{result['saved_percent']:.0f} %", f"{result['width']}x{result['height']}"

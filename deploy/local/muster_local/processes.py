@@ -18,6 +18,10 @@ from muster_local.errors import LocalError
 _started: dict[int, subprocess.Popen[bytes]] = {}
 
 
+# Clock steps move the reported start time a little; a reused pid is much farther away.
+_SAME_START_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class ProcessIdentity:
     """A process that can be recognised again: pids are reused, a pid with its start time is not."""
@@ -34,8 +38,7 @@ class ProcessIdentity:
         """The living process, or None when it has ended (or its pid belongs to another one now)."""
         try:
             process = psutil.Process(self.pid)
-            # Clock steps move the reported time a little; a reused pid is seconds away.
-            same = abs(process.create_time() - self.created) < 1.0
+            same = abs(process.create_time() - self.created) < _SAME_START_SECONDS
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
@@ -119,12 +122,21 @@ def wait(identity: ProcessIdentity, timeout_seconds: float) -> bool:
 
 def end_session(identity: ProcessIdentity) -> None:
     """Kill the process and the children it left behind: all that still belong to the session it was started in."""
+    if _belongs_to_another(identity):
+        return
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            # A session outlives its first process, and keeps its id from being given to another meanwhile.
-            if os.getsid(process.pid) == identity.pid and process.create_time() >= identity.created - 1:
+            if os.getsid(process.pid) == identity.pid:
                 process.kill()
     wait(identity, 5)
+
+
+def _belongs_to_another(identity: ProcessIdentity) -> bool:
+    """Whether the pid was given to a new process. It is not while the old one's session has members."""
+    try:
+        return abs(psutil.Process(identity.pid).create_time() - identity.created) >= _SAME_START_SECONDS
+    except psutil.NoSuchProcess:
+        return False
 
 
 def start_failure(what: str, log: Path, *, ended: bool, seconds: float) -> LocalError:

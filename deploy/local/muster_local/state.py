@@ -86,8 +86,7 @@ class State:
 
     def record(self, name: str, record: PartRecord) -> None:
         with self._lock:
-            before = self.parts.get(name)
-            self.parts[name] = replace(record, restarts=before.restarts + 1 if before else 0)
+            self.parts[name] = record
             self._save()
 
     def record_address(self, name: str, address: str) -> None:

@@ -32,7 +32,9 @@ class Supervisor:
         self._board = board
         self._grace_seconds = grace_seconds
         self._parts: dict[str, Part] = {}
+        #: Crashes in a row, which decide on the pause, and restarts in all, which are shown.
         self._crashes: dict[str, int] = {}
+        self._restarts: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._restarting: set[str] = set()
         self._stopping = threading.Event()
@@ -81,6 +83,7 @@ class Supervisor:
                 identity.pid,
                 identity.created,
                 str(part.log),
+                restarts=self._restarts.get(part.name, 0),
                 first_signal=part.first_signal,
                 layer=part.layer,
             )
@@ -103,6 +106,7 @@ class Supervisor:
         try:
             self._note_crash(part)
             if not until.wait(restart_pause(self._crashes[part.name])):
+                self._restarts[part.name] = self._restarts.get(part.name, 0) + 1
                 self._launch(part)
                 self._board.note(part.name, f"is back at {self._state.parts[part.name].address}")
         except LocalError as error:

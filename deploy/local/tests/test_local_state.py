@@ -121,7 +121,7 @@ def test_the_lock_names_the_broker_and_its_bridge_to_the_log() -> None:
 def test_a_jar_that_is_whole_is_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jar = Jar("group", "thing", "1", hashlib.sha256(b"content").hexdigest())
     monkeypatch.setattr("muster_local.jars.read_lock", lambda: [jar])
-    monkeypatch.setattr("muster_local.jars._maven", lambda _cache: pytest.fail("nothing is to be fetched"))
+    monkeypatch.setattr("muster_local.maven._maven", lambda _cache: pytest.fail("nothing is to be fetched"))
     (tmp_path / "jars").mkdir()
     (tmp_path / "jars" / jar.file_name).write_bytes(b"content")
     assert ensure_jars(tmp_path) == [tmp_path / "jars" / "thing-1.jar"]
@@ -163,7 +163,7 @@ def test_a_jar_that_cannot_be_had_whole_is_refused(
     mirror = Mirror(tmp_path / "maven", content)
     monkeypatch.setattr(mirror, "at_version", lambda _version: mirror)
     monkeypatch.setattr("muster_local.jars.read_lock", lambda: [jar])
-    monkeypatch.setattr("muster_local.jars._maven", lambda _cache: mirror)
+    monkeypatch.setattr("muster_local.maven._maven", lambda _cache: mirror)
     with pytest.raises(LocalError, match=message):
         ensure_jars(tmp_path)
     assert not (tmp_path / "jars" / jar.file_name).exists()

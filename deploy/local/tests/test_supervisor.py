@@ -178,7 +178,8 @@ def test_a_process_that_only_has_the_pid_of_a_part_is_left_alone(state: State) -
         began = ProcessIdentity.of(stranger.pid).created
         state.record("media", PartRecord(stranger.pid, began - 3600, "media.log"))
         assert end_everything(state) == []
-        assert stranger.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.5)
     finally:
         stranger.kill()
         stranger.wait()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 _ID = "0b9c7c1e-5d0f-4c1e-9d6b-0e5a7c1f2b3d"
 
 STATUS: dict[str, Any] = {
@@ -36,6 +38,11 @@ STATS: dict[str, Any] = {
 ERROR: dict[str, Any] = {
     "error": True, "message": "no task has the id abc", "code": "NOT_FOUND", "details": {"request_id": "f3a1c2"},
 }  # fmt: skip
+
+
+def body(model: type[BaseModel], example: Any) -> dict[str, Any]:
+    """The request body of a route that reads it itself."""
+    return {"requestBody": {"content": {"application/json": {"schema": model.model_json_schema(), "example": example}}}}
 
 
 def answers(example: Any, *refusals: int, status: int = 200) -> dict[int | str, dict[str, Any]]:

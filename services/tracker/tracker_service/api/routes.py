@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from muster.contracts.states import TERMINAL, TaskState
 
 from tracker_service.api import examples
+from tracker_service.api.bodies import read_body
 from tracker_service.api.context import TheAdmin, TheApi, TheCaller
 from tracker_service.api.errors import ApiError, json_response
 from tracker_service.api.health import health_body, live_workers, public_body
@@ -17,9 +18,10 @@ from tracker_service.api.listing import MAX_PAGE, Filter, list_tasks
 from tracker_service.api.revocation import RevokeRequest, revoke
 from tracker_service.api.stats import Stats
 from tracker_service.api.status import read_task, status_body, unknown_as_pending, with_freshness
-from tracker_service.api.submission import Submission, read_submission, submit
+from tracker_service.api.submission import Submission, submit
 
 MAX_WAIT_SECONDS = 60.0
+MAX_ORDER_BYTES = 64 * 1024
 
 router = APIRouter(prefix="/api")
 
@@ -82,16 +84,11 @@ async def tasks(
     tags=["tasks"],
     status_code=202,
     responses=examples.answers(examples.ACCEPTED, 403, 413, 422, 503, status=202),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": Submission.model_json_schema(), "example": examples.SUBMISSION}},
-        }
-    },
+    openapi_extra=examples.body(Submission, examples.SUBMISSION),
 )
 async def submit_task(api: TheApi, caller: TheCaller, request: Request) -> Response:
     """Submit a task. It is in Kafka, and visible to the next read, before the answer is sent."""
-    submission = await read_submission(request, api.tracker.max_body_bytes)
+    submission = await read_body(request, Submission, api.tracker.max_body_bytes)
     if submission.idempotency_key is None and (key := request.headers.get("idempotency-key", "")[:200]):
         submission = submission.model_copy(update={"idempotency_key": key})
     task_id, created = await submit(api, caller, submission)
@@ -103,12 +100,13 @@ async def submit_task(api: TheApi, caller: TheCaller, request: Request) -> Respo
 @router.post(
     "/tasks/{task_id}/revoke", tags=["tasks"], status_code=202,
     responses=examples.answers(examples.REVOKED, 403, 404, 409, status=202),
+    openapi_extra=examples.body(RevokeRequest, {"terminate": False}),
 )  # fmt: skip
-async def revoke_task(api: TheApi, caller: TheAdmin, task_id: str, order: RevokeRequest | None = None) -> Response:
+async def revoke_task(api: TheApi, caller: TheAdmin, task_id: str, request: Request) -> Response:
     """Take a task back. The state changes when a worker has confirmed it."""
-    terminate = order is not None and order.terminate
-    await revoke(api, caller, await read_task(api, caller, task_id), terminate=terminate)
-    body = {"message": "revocation requested", "task_id": task_id, "terminated": terminate}
+    order = await read_body(request, RevokeRequest, MAX_ORDER_BYTES)
+    await revoke(api, caller, await read_task(api, caller, task_id), terminate=order.terminate)
+    body = {"message": "revocation requested", "task_id": task_id, "terminated": order.terminate}
     return json_response(body, 202)
 
 

@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from fastapi import Request
 from muster.contracts.catalog import TaskDescription
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, Problem
 from muster.contracts.topics import Lane
 from muster.ports import Record
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api
@@ -86,34 +84,6 @@ async def submit(api: Api, caller: Caller, submission: Submission) -> tuple[str,
             return task.task_id, False
         await _write(api, task, description, submission)
     return task.task_id, True
-
-
-async def read_submission(request: Request, max_bytes: int) -> Submission:
-    """The body of the request.
-
-    Raises:
-        ApiError: 413 or 422.
-    """
-    declared = request.headers.get("content-length", "")
-    body = bytearray()
-    too_large = ApiError(413, f"the body is larger than the {max_bytes:,} bytes that are accepted")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > max_bytes:
-        raise too_large
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
-    try:
-        return Submission.model_validate_json(bytes(body))
-    except ValidationError as error:
-        problems = [_problem(fault) for fault in error.errors(include_url=False, include_input=False)[:50]]
-        first = problems[0]
-        raise ApiError(422, f"the submission is not valid: {first.field}: {first.message}", problems) from None
-
-
-def _problem(fault: ErrorDetails) -> Problem:
-    where = ".".join(str(step) for step in fault["loc"]) or "body"
-    return Problem(where, fault["msg"].removeprefix("Value error, "), fault["type"])
 
 
 async def _described(api: Api, caller: Caller, submission: Submission) -> TaskDescription:

@@ -23,8 +23,9 @@ from tracker_service.projection.reading import UNREADABLE as UNREADABLE_ERRORS
 from tracker_service.projection.reading import Reader
 from tracker_service.projection.store import UNAVAILABLE, OffsetsMoved, Store
 
-#: Large enough that a task's three records mostly meet in memory and become one row.
-MAX_BATCH = 4000
+#: Large enough that a task's three records, which lie in different partitions, mostly meet in memory, also after an
+#: outage, when Kafka gives a megabyte of one partition after the other.
+MAX_BATCH = 20_000
 #: Records folded before the API gets the loop: about 3 ms.
 SLICE = 250
 #: While records pour in, they are gathered this long: a transaction costs as much as a hundred rows.

@@ -8,7 +8,6 @@ written, so its row comes back as well. Commits that Kafka cannot bring back (AP
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -28,6 +27,8 @@ Advance: TypeAlias = Mapping[TopicPartition, tuple[int, int]]
 
 #: Wakes whoever waits for tasks to end, in every tracker process.
 ENDED_CHANNEL = "muster_ended"
+
+CHUNK = 2000
 
 #: What PostgreSQL raises when it cannot answer now, as opposed to a value it cannot hold.
 UNAVAILABLE = (
@@ -110,6 +111,6 @@ async def _advance(connection: Connection, advance: Advance) -> None:
 
 
 async def _columns(connection: Connection, statement: str, rows: Sequence[Iterable[Any]]) -> None:
-    await connection.execute(statement, *zip(*rows, strict=True))
-    # Encoding a large batch holds the loop for milliseconds: let the API answer before the next one.
-    await asyncio.sleep(0)
+    # Encoding holds the loop, 5 ms for this many rows: the API shall answer in between.
+    for start in range(0, len(rows), CHUNK):
+        await connection.execute(statement, *zip(*rows[start : start + CHUNK], strict=True))

@@ -1,0 +1,1 @@
+"""What the tests of the tracker share; no part of the running service."""

@@ -1,0 +1,78 @@
+"""Fixtures: parts of a tracker on the real Kafka and PostgreSQL of the test run. Holds no test.
+
+A test module names it in `pytest_plugins`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from muster.adapters.clock import SystemClock
+from muster.adapters.kafka import KafkaBroker
+from muster.contracts.topics import Topics
+from muster.ports import Producer
+from muster.settings import KafkaSettings, Settings
+
+from tracker_service.database import Pool, open_pool
+from tracker_service.schema import migrate
+
+Until = Callable[[Callable[[], Awaitable[object]], str], Awaitable[None]]
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[Pool]:
+    """A database with the schema muster."""
+    pool = await open_pool(postgres, max_size=6, durable=False)
+    async with pool.acquire() as connection:
+        await migrate(connection)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def settings(kafka: str, postgres: str, topic_prefix: str) -> Settings:
+    """Times short enough for a test, in the same order as the real ones."""
+    return Settings(
+        topic_prefix=topic_prefix, beat_seconds=0.1, fence_seconds=1.0, lease_seconds=1.5, worker_name="test",
+        database_url=postgres, kafka=KafkaSettings(bootstrap_servers=kafka),
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def broker(settings: Settings) -> KafkaBroker:
+    """The broker of the test run, with this test's topics."""
+    broker = KafkaBroker(settings.kafka)
+    admin = broker.admin()
+    await admin.start()
+    await admin.apply(Topics(settings.topic_prefix).specs())
+    await admin.stop()
+    return broker
+
+
+@pytest.fixture
+async def producer(broker: KafkaBroker) -> AsyncIterator[Producer]:
+    producer = broker.producer(linger_ms=0)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+def topics(settings: Settings) -> Topics:
+    return Topics(settings.topic_prefix)
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait for a condition, at most 20 seconds."""
+
+    async def wait(condition: Callable[[], Awaitable[object]], what: str) -> None:
+        clock = SystemClock()
+        deadline = clock.monotonic() + 20
+        while not await condition():
+            if clock.monotonic() > deadline:
+                raise AssertionError(f"not within 20 s: {what}")
+            await clock.sleep(0.02)
+
+    return wait

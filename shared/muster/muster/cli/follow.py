@@ -116,12 +116,12 @@ def display_for(*, json: bool) -> tuple[AbstractContextManager[object], Display]
 
 
 def _measure(status: TaskStatus) -> tuple[float, float | None]:
-    """Done and total for a bar; an ended task is a full bar, an unknown total a moving one."""
+    """Done and total for a bar: an ended task is a full one; without a total it only moves."""
     if status.ready:
         return 1, 1
     if status.status == "STARTED" and status.progress is not None and status.progress.total:
         return min(status.progress.done, status.progress.total), status.progress.total
-    return 0, None if status.status == "STARTED" else 1
+    return 0, None
 
 
 def _sentence(status: TaskStatus) -> str:

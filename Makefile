@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+# The system's certificates count, so that a company's own authority does.
+export UV_SYSTEM_CERTS ?= true
 # Every workspace member, so that a new service needs no edit here.
 MEMBERS := $(sort $(dir $(wildcard shared/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)))
 SOURCES := shared services deploy helm tests conftest.py

@@ -23,6 +23,8 @@ from muster_local.postgres import start_postgres
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+#: Rounds' worth of tasks that lie ready for the projection: several of its largest batches.
+BACKLOG = 2
 NO_REDIS = "redis-server was not found: install it (apt-get install redis-server, brew install redis)."
 
 
@@ -71,10 +73,10 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], 
             def progress(what: str, done: int, wanted: int) -> None:
                 bar.update(step, description=what, completed=done, total=wanted)
 
-            compare(pairs, options.rounds, options.samples, progress)
+            compare(pairs, postgres.identity, options.rounds, options.samples, progress)
             if muster:
-                progress("muster: projection alone", 0, options.tasks)
-                pairs[0][1].projection = muster.project_backlog(options.tasks)
+                progress("muster: projection alone", 0, BACKLOG * options.tasks)
+                pairs[0][1].projection = muster.project_backlog(BACKLOG * options.tasks)
         if muster and options.profile:
             muster.stop()
             muster.show_profile()

@@ -19,11 +19,11 @@ _DONE = "SELECT 1 FROM muster.tasks WHERE task_id = $1 AND state = 'SUCCESS'"
 
 
 async def throughput(client: Client, count: int) -> dict[str, float]:
-    began = time.time()
+    began, used = time.time(), time.process_time()
     now = datetime.now(UTC)
     submissions = (prepare("noop", now=now, service="media") for _ in range(count))
     await client.submit_many(submissions, timeout=600)
-    return {"began": began, "ended": time.time()}
+    return {"began": began, "ended": time.time(), "cpu": time.process_time() - used}
 
 
 async def latency(client: Client, count: int) -> list[float]:

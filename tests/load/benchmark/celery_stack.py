@@ -9,10 +9,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from benchmark.stack import LOAD, BenchError, Table, alive, producer, resident
+from benchmark.stack import LOAD, BenchError, Table, alive, producer
 from muster_local import processes
 from muster_local.ports import LOOPBACK, accepts, free_port, wait_until
 from muster_local.postgres import PostgresServer
+from muster_local.processes import ProcessIdentity
 
 _CODE = LOAD / "celery_side"
 _COUNT = "SELECT count(*) FROM django_celery_results_taskresult WHERE status = 'SUCCESS'"
@@ -59,8 +60,9 @@ class CeleryStack:
     def succeeded(self) -> int:
         return self._table.count()
 
-    def memory(self) -> dict[str, int]:
-        return resident("celery worker", self._worker) | resident("redis", self._redis)
+    @property
+    def parts(self) -> dict[str, ProcessIdentity]:
+        return {"celery worker": self._worker, "redis": self._redis}
 
     def check(self) -> None:
         alive("the Celery worker", self._worker, self._log)

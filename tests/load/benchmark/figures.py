@@ -28,6 +28,8 @@ class Figures:
     submitting: list[float] = field(default_factory=list)
     #: One list per round.
     latency: list[list[float]] = field(default_factory=list)
+    #: Processor seconds per task of each process, one entry per round.
+    cpu: list[dict[str, float]] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
     projection: float | None = None
 
@@ -40,6 +42,11 @@ class Figures:
     def p99(self) -> float:
         return median(percentile(samples, 0.99) for samples in self.latency)
 
+    @property
+    def cpu_per_task(self) -> dict[str, float]:
+        """Processor seconds per task of each process, medians of the rounds."""
+        return {name: median(spent[name] for spent in self.cpu) for name in self.cpu[0]}
+
     def as_json(self) -> dict[str, Any]:
         return {
             "tasks_per_round": self.tasks_per_round,
@@ -49,6 +56,7 @@ class Figures:
             "idle_latency_p50_ms": round(self.p50 * 1000, 2),
             "idle_latency_p99_ms": round(self.p99 * 1000, 2),
             "projection_records_per_second": self.projection and round(self.projection),
+            "cpu_us_per_task": {name: round(spent * 1e6) for name, spent in self.cpu_per_task.items()},
             "memory_mb": {name: round(size / 1e6, 1) for name, size in self.memory.items()},
         }
 

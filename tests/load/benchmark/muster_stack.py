@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmark.stack import LOAD, BenchError, Table, alive, producer, resident, run_until
+from benchmark.stack import LOAD, BenchError, Table, alive, producer, run_until
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.topics import Topics
 from muster.ports import TopicPartition
@@ -71,9 +71,9 @@ class MusterStack:
     def succeeded(self) -> int:
         return self._table.count()
 
-    def memory(self) -> dict[str, int]:
-        parts = {"muster worker": self._worker, "muster tracker": self._tracker, "kafka": self._kafka.identity}
-        return {name: size for label, part in parts.items() for name, size in resident(label, part).items()}
+    @property
+    def parts(self) -> dict[str, ProcessIdentity]:
+        return {"muster worker": self._worker, "muster tracker": self._tracker, "kafka": self._kafka.identity}
 
     def check(self) -> None:
         alive("the worker", self._worker, self._folder / "worker.log")
@@ -91,8 +91,11 @@ class MusterStack:
             stats = pstats.Stats(str(self._profile_file(self._profile)), stream=sys.stderr)
             stats.sort_stats("tottime").print_stats(_PROFILE_LINES)
 
-    def project_backlog(self, count: int) -> float:
-        """Records per second that the projection folds when they all lie ready; the tracker is restarted for it."""
+    def project_backlog(self, count: int) -> float | None:
+        """Records per second that the projection folds when those of `count` tasks lie ready; the tracker is restarted.
+
+        None when it was over with the first look.
+        """
         self.stop_tracker()
         before = asyncio.run(self._written())
         self.produce("throughput", count).communicate()
@@ -104,6 +107,8 @@ class MusterStack:
         # The clock starts with the first row, not with Python's imports.
         wait_until(lambda: self.succeeded() > first, timeout_seconds=60, pause_seconds=0.005)
         began, begun = time.time(), self.succeeded()
+        if begun >= first + count:
+            return None
         finished = run_until(self, first + count, lambda _: None)
         return RECORDS_PER_TASK * (first + count - begun) / (finished - began)
 

@@ -23,7 +23,7 @@ def as_json(figures: list[Figures], ratios: Ratios | None, skipped: str | None) 
 
 def show(console: Console, figures: list[Figures], ratios: Ratios | None, skipped: str | None) -> None:
     console.print(_main_table(figures, ratios))
-    console.print(_memory_table(figures))
+    console.print(_process_table(figures))
     if skipped:
         console.print(f"[yellow]Comparison skipped:[/] {skipped}")
     if ratios:
@@ -63,13 +63,17 @@ def _rate(rate: float | None) -> str:
     return f"{rate:,.0f}" if rate else "-"
 
 
-def _memory_table(figures: list[Figures]) -> Table:
-    table = Table(title="Resident memory after the last round")
+def _process_table(figures: list[Figures]) -> Table:
+    table = Table(title="Each process: processor time per task, resident memory after the last round")
     table.add_column("process")
+    table.add_column("µs per task", justify="right")
     table.add_column("MB", justify="right")
     for each in figures:
-        for process, size in each.memory.items():
-            table.add_row(process, f"{size / 1e6:,.0f}")
+        spent = each.cpu_per_task
+        for process in [*spent, *(name for name in each.memory if name not in spent)]:
+            memory = f"{each.memory[process] / 1e6:,.0f}" if process in each.memory else ""
+            table.add_row(process, f"{spent[process] * 1e6:,.0f}" if process in spent else "", memory)
+        table.add_row(f"{each.name}, all together", f"{sum(spent.values()) * 1e6:,.0f}", "", end_section=True)
     return table
 
 

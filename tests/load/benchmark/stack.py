@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -36,8 +37,9 @@ class Stack(Protocol):
     def succeeded(self) -> int:
         """Tasks whose SUCCESS can be read in PostgreSQL."""
 
-    def memory(self) -> dict[str, int]:
-        """Resident bytes of each process."""
+    @property
+    def parts(self) -> Mapping[str, ProcessIdentity]:
+        """Its processes by name, PostgreSQL left out."""
 
     def check(self) -> None:
         """Raises BenchError when a process of the stack has ended."""
@@ -95,9 +97,27 @@ def alive(name: str, process: ProcessIdentity, log: Path) -> None:
         raise BenchError(f"{name} ended unexpectedly; the end of {log}:\n{processes.tail(log)}")
 
 
-def resident(label: str, process: ProcessIdentity) -> dict[str, int]:
-    """Resident memory of a process, and of its children one by one."""
-    root = psutil.Process(process.pid)
-    sizes = {label: root.memory_info().rss}
-    children = enumerate(root.children(recursive=True), 1)
-    return sizes | {f"{label} child {number}": child.memory_info().rss for number, child in children}
+def resident(parts: Mapping[str, ProcessIdentity]) -> dict[str, int]:
+    """Resident bytes of each process, and of its children one by one."""
+    sizes = {}
+    for name, part in parts.items():
+        root = psutil.Process(part.pid)
+        sizes[name] = root.memory_info().rss
+        for number, child in enumerate(root.children(recursive=True), 1):
+            sizes[f"{name}, child {number}"] = child.memory_info().rss
+    return sizes
+
+
+def cpu_seconds(parts: Mapping[str, ProcessIdentity]) -> dict[str, float]:
+    """Processor time that each part has used so far, its children included."""
+    return {name: _cpu_of_tree(psutil.Process(part.pid)) for name, part in parts.items()}
+
+
+def _cpu_of_tree(root: psutil.Process) -> float:
+    ended = root.cpu_times()
+    seconds: float = ended.children_user + ended.children_system
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds

@@ -5,9 +5,21 @@ Labels are bounded: services, task types, lanes, outcomes. Never a task id.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
+# One series more for every counter, which nobody reads.
+disable_created_metrics()
 REGISTRY = CollectorRegistry()
+# Memory, CPU and open files of the process.
+ProcessCollector(registry=REGISTRY)
 
 #: 5 ms no-ops up to 30 min reports.
 RUNTIME_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800)

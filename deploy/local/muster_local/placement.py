@@ -32,7 +32,14 @@ def reachable(folder: Path, account: Account | None) -> Path:
     if account is None or account.can_reach(folder / "data"):
         return folder
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return _own(_OPEN_FOLDER / f"muster-{os.geteuid()}-postgres-{name}")
+    stand_in = _own(_OPEN_FOLDER / f"muster-{os.geteuid()}-postgres-{name}")
+    note = folder / "stand-in"
+    if not note.exists():
+        # The project was cleaned meanwhile: the old data must not come back.
+        shutil.rmtree(stand_in)
+        _own(stand_in)
+        note.write_text(f"The data is in {stand_in}, where the account that runs PostgreSQL may enter.\n")
+    return stand_in
 
 
 def open_temporary_folder() -> Path:

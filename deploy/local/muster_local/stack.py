@@ -48,7 +48,7 @@ class Stack:
 
     def _start_kafka(self, supervisor: Supervisor) -> None:
         supervisor.start(KafkaPart(self.home / "kafka", self.cache, self._port_of("KAFKA_BOOTSTRAP_SERVERS")))
-        supervisor.run(self._step("topics", str(Path(sys.executable).with_name("muster")), "topics", "apply"))
+        supervisor.run(self._step("topics", sys.executable, "-m", "muster.cli", "topics", "apply"))
 
     def _start_postgres(self, supervisor: Supervisor) -> None:
         def tell(dsn: str) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,16 @@ def test_a_wrong_port_is_refused_before_anything_starts(
     refused = muster_local(tmp_path, "up")
     assert refused.returncode == 2
     assert message in refused.stderr
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("TRACKER_HTTP_PORT", str(port))
+        refused = muster_local(tmp_path, "up")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"Error: Port {port} (TRACKER_HTTP_PORT) is taken: end the program that uses it, or name another.\n"
+    )

@@ -124,11 +124,14 @@ def end_session(identity: ProcessIdentity) -> None:
     """Kill the process and the children it left behind: all that still belong to the session it was started in."""
     if _belongs_to_another(identity):
         return
+    killed = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             if os.getsid(process.pid) == identity.pid:
                 process.kill()
+                killed.append(process)
     wait(identity, 5)
+    psutil.wait_procs(killed, timeout=5)
 
 
 def _belongs_to_another(identity: ProcessIdentity) -> bool:

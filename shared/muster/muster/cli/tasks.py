@@ -53,19 +53,29 @@ def submit(
       echo '{"days": 30}' | muster submit cleanup_old_notifications --json-parameters -
     """
 
-    async def work() -> list[TaskStatus]:
-        values = parse_parameters(parameters or (), json_parameters)
-        options: SubmitOptions = {
-            "lane": lane, "countdown": countdown, "eta": parse_instant(eta) if eta else None, "expires": expires,
-            "order_key": order_key, "idempotency_key": idempotency_key, "service": service,
-        }  # fmt: skip
-        async with connect(patience=PATIENCE) as client:
-            result = await client.submit(task_type, values, timeout=2 * PATIENCE, **options)
-            if not (watch and json):
-                _say_submitted(result, task_type, quiet=quiet, json=json)
-            return await _watched([result], timeout, json=json) if watch else []
+    options: SubmitOptions = {
+        "lane": lane, "countdown": countdown, "eta": parse_instant(eta) if eta else None, "expires": expires,
+        "order_key": order_key, "idempotency_key": idempotency_key, "service": service,
+    }  # fmt: skip
+    values = parse_parameters(parameters or (), json_parameters)
+    _exit_by(run(_submit(task_type, values, options, watch, timeout, quiet=quiet, json=json), json=json))
 
-    _exit_by(run(work(), json=json))
+
+async def _submit(
+    task_type: str,
+    values: dict[str, Any],
+    options: SubmitOptions,
+    watch: bool,
+    timeout: float | None,
+    *,
+    quiet: bool,
+    json: bool,
+) -> list[TaskStatus]:
+    async with connect(patience=PATIENCE) as client:
+        result = await client.submit(task_type, values, timeout=2 * PATIENCE, **options)
+        if not (watch and json):
+            _say_submitted(result, task_type, quiet=quiet, json=json)
+        return await _watched([result], timeout, json=json) if watch else []
 
 
 def status(

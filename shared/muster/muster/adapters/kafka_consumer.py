@@ -115,7 +115,14 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await client.stop()
+        except asyncio.CancelledError:
+            # Without a broker, aiokafka lets the cancellation of its own fetches escape, and closes no connection.
+            await client._client.close()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
         except KAFKA_FAILURES as error:
+            await client._client.close()
             raise broker_error("say good-bye to a stopping consumer", error) from error
 
     async def on_partitions_revoked(self, revoked: Collection[KafkaPartition]) -> None:

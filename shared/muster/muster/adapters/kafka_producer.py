@@ -168,4 +168,12 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             await producer.stop()
     except KAFKA_FAILURES as error:
+        await _give_up(producer, error)
         raise broker_error("take the last records of a stopping producer", error) from error
+
+
+async def _give_up(producer: AIOKafkaProducer, error: BaseException) -> None:
+    """End what aiokafka would retry for ever, so that no future stays open and nothing is written after `stop`."""
+    producer._message_accumulator.fail_all(error)
+    producer._sender.sender_task.cancel()
+    await producer.client.close()

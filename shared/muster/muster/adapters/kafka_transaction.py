@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -18,10 +19,15 @@ from muster.ports import Bookmark, Headers, TopicPartition
 TRANSACTION_MS = 5000
 #: A move that lasts longer is given up: the broker has aborted it long ago.
 MOVE_SECONDS = 30.0
+ABORT_SECONDS = 5.0
 
 
 class KafkaTransactionalProducer:
-    """One transactional id (ports.TransactionalProducer); after a BrokerError it must be stopped, not used again."""
+    """One transactional id (ports.TransactionalProducer); after a BrokerError it must be stopped, not used again.
+
+    When the answer to the commit itself is lost, the move may have happened; records and offsets agree all the same,
+    so who goes on from the committed offsets repeats and skips nothing.
+    """
 
     def __init__(self, connection: dict[str, Any], transactional_id: str) -> None:
         self._options = {
@@ -60,13 +66,27 @@ class KafkaTransactionalProducer:
         if not records and not offsets:
             return
         try:
-            async with asyncio.timeout(MOVE_SECONDS), producer.transaction():
+            async with asyncio.timeout(MOVE_SECONDS):
+                await producer.begin_transaction()
                 await _write(producer, records)
                 if offsets:
                     committed = {KafkaPartition(*partition): offset for partition, offset in offsets.items()}
                     await producer.send_offsets_to_transaction(committed, group)
+                await producer.commit_transaction()
         except KAFKA_FAILURES as error:
+            await _abort(producer)
             raise broker_error(f"move {len(records)} records for {group}", error) from error
+        except asyncio.CancelledError:
+            await _abort(producer)
+            raise
+
+
+async def _abort(producer: AIOKafkaProducer) -> None:
+    """Abort where that is still possible; a fenced producer has nothing open, and without a broker time does it."""
+    # Not aiokafka's `async with producer.transaction()`: its abort waits for ever while no broker answers.
+    with suppress(*KAFKA_FAILURES):
+        async with asyncio.timeout(ABORT_SECONDS):
+            await producer.abort_transaction()
 
 
 async def _write(

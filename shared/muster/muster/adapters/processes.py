@@ -50,6 +50,11 @@ class ProcessCompute:
         # multiprocessing waits for its children at exit, and ours ignore the SIGTERM that it sends them.
         atexit.register(self._kill_all)
 
+    @property
+    def children(self) -> int:
+        """Child processes alive now."""
+        return len(self._children)
+
     async def run(self, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
         """The function's result; its exceptions come back as themselves, with the child's traceback as their cause.
 

@@ -1,5 +1,6 @@
 """The command `muster-local`: up, demo, down, logs, status, env. Says things to a person and decides nothing itself."""
 
+import asyncio
 import json
 import shlex
 import signal
@@ -23,6 +24,7 @@ from muster_local.home import cache, home
 from muster_local.session import end_everything, load_state, running, start_in_background, wait_until_ready
 from muster_local.stack import read_environment
 from muster_local.state import PartRecord
+from muster_local.tracked import token_of_first_admin
 
 # What a shell expects of a program that Ctrl-C ended before it was done.
 _INTERRUPTED = 130
@@ -119,8 +121,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 @app.command()
 def env() -> None:
-    """Print the environment of the running system, secrets included, for `eval "$(muster-local env)"`."""
-    for name, value in read_environment(home()).items():
+    """Print the environment of the running system, secrets included, for `eval "$(muster-local env)"`.
+
+    MUSTER_TOKEN signs `muster` and curl in as an admin of the demo data, for an hour.
+    """
+    told = read_environment(home())
+    for name, value in {**told, "MUSTER_TOKEN": asyncio.run(token_of_first_admin(told))}.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from muster_local.errors import LocalError
 from muster_local.photos import draw_photos
-from muster_local.tracked import Upload, api, refresh, submit
+from muster_local.tracked import Upload, api, first_admin, refresh, submit
 
 _LIMIT_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
@@ -57,11 +57,11 @@ async def _job(env: Mapping[str, str], console: Console, seed: int | None) -> li
 
 
 async def _people(database: asyncpg.Connection, count: int) -> tuple[int, list[int]]:
-    admin = await database.fetchval("SELECT id FROM users WHERE role = 'admin' AND is_approved ORDER BY id LIMIT 1")
+    admin = await first_admin(database)
     rows = await database.fetch("SELECT id FROM cadets ORDER BY random() LIMIT $1", count)
-    if admin is None or len(rows) < count:
-        raise LocalError(f"The database has no admin or fewer than {count} cadets: run `python -m rotc demo` on it.")
-    return int(admin), [int(row["id"]) for row in rows]
+    if len(rows) < count:
+        raise LocalError(f"The database has fewer than {count} cadets: run `python -m rotc demo` on it.")
+    return admin, [int(row["id"]) for row in rows]
 
 
 async def _watch(client: httpx.AsyncClient, console: Console, uploads: list[Upload]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import cloudinary.uploader
 import httpx
 import jwt
@@ -51,6 +52,34 @@ class Upload:
         error = self.status.get("error")
         text = error.get("message", "") if isinstance(error, dict) else error or ""
         return str(text) if self.state != "SUCCESS" else ""
+
+
+async def first_admin(database: asyncpg.Connection) -> int:
+    """users.id of an approved admin of the demo data.
+
+    Raises:
+        LocalError: there is none.
+    """
+    found = await database.fetchval("SELECT id FROM users WHERE role = 'admin' AND is_approved ORDER BY id LIMIT 1")
+    if found is None:
+        raise LocalError("The database has no approved admin: run `python -m rotc demo` on it.")
+    return int(found)
+
+
+async def token_of_first_admin(env: Mapping[str, str]) -> str:
+    """A token for the running system's API.
+
+    Raises:
+        LocalError: the database does not answer, or has no admin.
+    """
+    try:
+        database = await asyncpg.connect(env["DATABASE_URL"])
+    except OSError as error:
+        raise LocalError("The database does not answer: start the system with `make up`.") from error
+    try:
+        return admin_token(env, await first_admin(database))
+    finally:
+        await database.close()
 
 
 def admin_token(env: Mapping[str, str], user_id: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from muster.ports import Bookmark
 from scheduler_service.progress import MAX_WAITING, Progress
@@ -35,6 +35,7 @@ def test_a_record_that_stands_still_is_named_by_the_offset_and_those_behind_it_b
     assert [offset for offset in range(6) if after_crash.take(offset)] == [0, 2, 4, 5]
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_no_schedule_of_crashes_loses_or_repeats_a_record(rng: random.Random) -> None:
     # Offsets with holes, as transaction markers leave them.

@@ -88,6 +88,7 @@ class Tracker:
             try:
                 await self._until(stop)
             finally:
+                api.waiting.close()
                 server.should_exit = True
                 projector.stop()
                 await asyncio.wait([serving, projecting], timeout=DRAIN_SECONDS)

@@ -27,9 +27,19 @@ class Waiting:
         self._dsn = dsn
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._noticed = asyncio.Event()
+        self._closing = False
+
+    def close(self) -> None:
+        """Let everybody go, and nobody wait any more: the process drains."""
+        self._closing = True
+        for events in self._waiters.values():
+            for event in events:
+                event.set()
 
     async def ended(self, task_id: str, seconds: float) -> None:
         """Return when the task has ended, or after `seconds`."""
+        if self._closing:
+            return
         event = asyncio.Event()
         self._waiters.setdefault(task_id, set()).add(event)
         # It may have ended before we listened.

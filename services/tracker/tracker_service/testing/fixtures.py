@@ -5,10 +5,9 @@ A test module names it in `pytest_plugins`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.topics import Topics
 from muster.ports import Producer
@@ -16,8 +15,6 @@ from muster.settings import KafkaSettings, Settings
 
 from tracker_service.database import Pool, open_pool
 from tracker_service.schema import migrate
-
-Until = Callable[[Callable[[], Awaitable[object]], str], Awaitable[None]]
 
 
 @pytest.fixture
@@ -61,18 +58,3 @@ async def producer(broker: KafkaBroker) -> AsyncIterator[Producer]:
 @pytest.fixture
 def topics(settings: Settings) -> Topics:
     return Topics(settings.topic_prefix)
-
-
-@pytest.fixture
-def until() -> Until:
-    """Wait for a condition, at most 20 seconds."""
-
-    async def wait(condition: Callable[[], Awaitable[object]], what: str) -> None:
-        clock = SystemClock()
-        deadline = clock.monotonic() + 20
-        while not await condition():
-            if clock.monotonic() > deadline:
-                raise AssertionError(f"not within 20 s: {what}")
-            await clock.sleep(0.02)
-
-    return wait

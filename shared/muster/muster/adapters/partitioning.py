@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 _SEED = 0x9747B28C
 _MIX = 0x5BD1E995
 _MASK = 0xFFFFFFFF
 
 
+# STARTED and SUCCESS of a task hash the same id within milliseconds of each other.
+@lru_cache(maxsize=8192)
 def murmur2(data: bytes) -> int:
     """Kafka's 32-bit hash of a key, as an unsigned number."""
     length = len(data)

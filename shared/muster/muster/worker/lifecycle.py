@@ -49,7 +49,8 @@ class Worker(Generic[R]):
         self._clock = clock
         self._slots = Slots(settings.slots)
         self._admin: Admin = broker.admin()
-        self._producer = broker.producer(client_id=self.id, linger_ms=2)
+        # No linger: while one request is under way the next batch fills by itself, and an idle task waits for nothing.
+        self._producer = broker.producer(client_id=self.id, linger_ms=0)
         self._consumer = broker.consumer(group=self._topics.group(app.service), client_id=self.id)
         self._meters = Meters(app.service, frozenset(app.tasks))
         self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)

@@ -1,0 +1,67 @@
+"""A worker with tasks made for the stories: they nap, stumble and note every run in a file. Real work is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from muster.bootstrap import run_worker
+from muster.contracts.retry import RetryPolicy
+from muster.worker.app import TaskApp
+from muster.worker.context import Context
+from pydantic import BaseModel, ConfigDict, Field
+
+#: A service that has topics and no program yet.
+SERVICE = "notify"
+LEDGER = "PRACTICE_LEDGER"
+
+app = TaskApp[None](SERVICE)
+
+
+class Nap(BaseModel):
+    """How long to sleep."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(ge=0, le=600)
+
+
+class Stumble(BaseModel):
+    """How many attempts fail before one succeeds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    times: int = Field(ge=0, le=5)
+
+
+@app.task(time_limit=900)
+async def nap(ctx: Context[None], params: Nap) -> str:
+    """Sleep, and say so before and after."""
+    _note(ctx, "began")
+    await asyncio.sleep(params.seconds)
+    _note(ctx, "ended")
+    return "rested"
+
+
+@app.task(retry=RetryPolicy(max_retries=3, base=1.0, factor=1.0, jitter=False))
+async def stumble(ctx: Context[None], params: Stumble) -> int:
+    """Fail the first `times` attempts; the result is the attempt that succeeded."""
+    _note(ctx, "began")
+    if ctx.attempt <= params.times:
+        raise ConnectionError(f"attempt {ctx.attempt} finds no connection")
+    return ctx.attempt
+
+
+def _note(ctx: Context[None], what: str) -> None:
+    line = f"{ctx.task_id} {what} {ctx.attempt} {ctx.delivery} {time.time():.6f}\n"
+    # One write of a short line is whole, whenever the process is killed.
+    ledger = os.open(os.environ[LEDGER], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(ledger, line.encode())
+    finally:
+        os.close(ledger)
+
+
+if __name__ == "__main__":
+    run_worker(app)

@@ -79,10 +79,23 @@ class KafkaProducer:
         headers: Headers = (),
         partition: int | None = None,
     ) -> asyncio.Future[Position]:
-        if value is None or len(value) <= LARGE_BYTES:
-            written = await self._queue(topic, value, key, partition, list(headers))
-        else:
-            written = await self._queue_large(topic, value, key, partition, list(headers))
+        # Called for every event of every task: one coroutine, no task, one callback (13 -> 15 us of CPU a record).
+        large = value is not None and len(value) > LARGE_BYTES
+        if large:
+            await self._large.acquire()
+        try:
+            producer = self._producer
+            if producer is None or self._spoiled:
+                producer = await self._usable(topic)
+            written = await producer.send(topic, value, key, partition, None, list(headers))
+        except BaseException as error:
+            if large:
+                self._large.release()
+            if isinstance(error, KAFKA_FAILURES):
+                raise broker_error(f"write to {topic}", error) from error
+            raise
+        if large:
+            written.add_done_callback(lambda _: self._large.release())
         position: asyncio.Future[Position] = self._loop.create_future()
         written.add_done_callback(partial(self._settle, topic, position))
         return position
@@ -90,25 +103,6 @@ class KafkaProducer:
     async def flush(self) -> None:
         if self._producer is not None:
             await self._producer.flush()
-
-    async def _queue(self, topic: str, *record: Any) -> asyncio.Future[RecordMetadata]:
-        value, key, partition, headers = record
-        producer = await self._usable(topic)
-        try:
-            written: asyncio.Future[RecordMetadata] = await producer.send(topic, value, key, partition, None, headers)
-        except KAFKA_FAILURES as error:
-            raise broker_error(f"write to {topic}", error) from error
-        return written
-
-    async def _queue_large(self, topic: str, *record: Any) -> asyncio.Future[RecordMetadata]:
-        await self._large.acquire()
-        try:
-            written = await self._queue(topic, *record)
-        except BaseException:
-            self._large.release()
-            raise
-        written.add_done_callback(lambda _: self._large.release())
-        return written
 
     async def _usable(self, topic: str) -> AIOKafkaProducer:
         """The producer, or a new one where a batch of the old one was refused."""
@@ -128,16 +122,15 @@ class KafkaProducer:
     def _settle(self, topic: str, position: asyncio.Future[Position], written: asyncio.Future[RecordMetadata]) -> None:
         """Called when the broker answered; `position` may have been cancelled by who waited for it."""
         error = written.exception()
-        if error is not None:
-            # One batch that the broker refuses (too large for its topic) leaves a gap in the sequence numbers: all
-            # that the same idempotent aiokafka producer sends to the partition later fails, for ever.
-            self._spoiled = True
-        if position.done():
-            return
         if error is None:
-            where = written.result()
-            position.set_result(Position(where.topic, where.partition, where.offset))
-        else:
+            if not position.done():
+                where = written.result()
+                position.set_result(Position(where.topic, where.partition, where.offset))
+            return
+        # One batch that the broker refuses (too large for its topic) leaves a gap in the sequence numbers: all that
+        # the same idempotent aiokafka producer sends to the partition later fails, for ever.
+        self._spoiled = True
+        if not position.done():
             failure = broker_error(f"write to {topic}", error)
             failure.__cause__ = error
             position.set_exception(failure)

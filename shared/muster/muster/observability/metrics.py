@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 # One series more for every counter, which nobody reads.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # published without a type
 REGISTRY = CollectorRegistry()
 # Memory, CPU and open files of the process.
 ProcessCollector(registry=REGISTRY)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
-from muster.adapters.processes import PebbleCompute
+from muster.adapters.processes import ProcessCompute
 from muster.contracts.errors import BrokerError, ConfigurationError, StoreError
 from muster.observability.logging import configure_logging, get_logger
 from muster.settings import Settings
@@ -48,7 +48,7 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
 
 
 async def _serve(app: TaskApp[R], settings: Settings) -> None:
-    compute = PebbleCompute(settings.processes or os.cpu_count() or 1)
+    compute = ProcessCompute(settings.processes or os.cpu_count() or 1)
     worker = Worker(app, settings, KafkaBroker(settings.kafka), compute, SystemClock())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

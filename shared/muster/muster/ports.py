@@ -144,6 +144,12 @@ class Consumer(Protocol):
 
     async def seek(self, partition: TopicPartition, offset: int) -> None: ...
 
+    async def position(self, partition: TopicPartition) -> int:
+        """Where reading goes on: past what `poll` returned and past what no reader sees, such as transaction markers.
+
+        Next offsets computed from records alone never reach the end of a partition that ends with a marker.
+        """
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None: ...
 
     def pause(self, partitions: Collection[TopicPartition]) -> None: ...

@@ -12,8 +12,10 @@ _MIX = 0x5BD1E995
 _MASK = 0xFFFFFFFF
 
 
-# STARTED and SUCCESS of a task hash the same id within milliseconds of each other.
-@lru_cache(maxsize=8192)
+#: Longer keys are hashed anew each time: a stranger's keys of megabytes must not stay in the cache.
+CACHED_KEY_BYTES = 256
+
+
 def murmur2(data: bytes) -> int:
     """Kafka's 32-bit hash of a key, as an unsigned number."""
     length = len(data)
@@ -32,9 +34,14 @@ def murmur2(data: bytes) -> int:
     return mixed ^ (mixed >> 15)
 
 
+# STARTED and SUCCESS of a task hash the same id within milliseconds of each other.
+_murmur2_of_short_key = lru_cache(maxsize=8192)(murmur2)
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Kafka's default partitioner puts `key` in a topic of `partitions`."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    hashed = _murmur2_of_short_key(key) if len(key) <= CACHED_KEY_BYTES else murmur2(key)
+    return (hashed & 0x7FFFFFFF) % partitions
 
 
 def partitioner(key: bytes | None, all_partitions: Sequence[int], available: Sequence[int]) -> int:

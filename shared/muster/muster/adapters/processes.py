@@ -186,7 +186,3 @@ def _kill_session(process: Any) -> None:
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-
-
-#: The name under which the pool was agreed upon.
-PebbleCompute = ProcessCompute

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from muster.contracts.dead_letter import Provenance, dead_letter_headers
+from muster.contracts.dead_letter import dead_letter_headers, provenance_of
 from muster.contracts.envelope import Failure
 from muster.contracts.states import FailureKind
 from muster.ports import Headers
@@ -38,18 +38,14 @@ def to_dead_letter(traveller: Traveller, worker: str, now: datetime) -> Outgoing
     failure = Failure(
         kind=FailureKind.INVALID, error="InvalidRecord", message=traveller.refusal, worker=worker, failed_at=now
     )
-    provenance = Provenance(
-        task_id=task.task_id,
-        task_type=task.task_type,
+    provenance = provenance_of(
+        task,
+        failure,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         timestamp_ms=record.timestamp_ms,
-        attempt=task.attempt,
-        delivery=task.delivery,
-        failure=failure,
-        failed_at=now,
-        first_failed_at=now,
+        now=now,
     )
     key = record.key if record.key is not None else task.key
     return traveller.destination, key, record.value, dead_letter_headers(record.headers, provenance)

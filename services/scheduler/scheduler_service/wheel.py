@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muster.contracts.dead_letter import nameless_id
+from muster.contracts.dead_letter import task_of_unreadable
 from muster.contracts.delay import next_delay
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord
@@ -63,7 +63,10 @@ class Wheel:
             task = parse_task(record.headers, record.value)
             route = self._check_route(task.route)
         except InvalidRecord as error:
-            return Traveller(record, _nameless(record), 0.0, 0.0, self._topics.dead_letter, str(error))
+            task = task_of_unreadable(
+                record.headers, topic=record.topic, partition=record.partition, offset=record.offset
+            )
+            return Traveller(record, task, 0.0, 0.0, self._topics.dead_letter, str(error))
         seconds = self._delays.get(record.topic)
         hop_ends = record.timestamp_ms / 1000 + seconds if seconds else 0.0
         # Without a due time it is due now.
@@ -85,14 +88,3 @@ class Wheel:
             wanted = f"the lane to go to when due, such as {self._topics.lane('media')}"
             raise InvalidRecord(f"header task-route must be {wanted}; {found}")
         return route
-
-
-def _nameless(record: Record) -> TaskRecord:
-    """A record that is no task, as far as it can be named."""
-    known = dict(record.headers)
-    task_id = known.get("ce_id", b"").decode(errors="replace")[:200]
-    return TaskRecord(
-        task_id=task_id or nameless_id(record.topic, record.partition, record.offset),
-        task_type=known.get("ce_type", b"").decode(errors="replace")[:200] or "unknown",
-        body=b"",
-    )

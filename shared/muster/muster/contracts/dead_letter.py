@@ -6,12 +6,12 @@ It *is* the failure: one outcome, one record. Who writes it is the worker's sett
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
 
-from muster.contracts.envelope import Failure
+from muster.contracts.envelope import Failure, TaskRecord
 
 PREFIX = "dl-"
 #: Namespace of ids given to records that came without a usable one.
@@ -43,6 +43,46 @@ def nameless_id(topic: str, partition: int, offset: int) -> str:
     return str(uuid.uuid5(NAMELESS, f"{topic}/{partition}/{offset}"))
 
 
+def task_of_unreadable(headers: Iterable[tuple[str, bytes]], *, topic: str, partition: int, offset: int) -> TaskRecord:
+    """A record that is no task, as far as it can be named."""
+    known = dict(headers)
+    return TaskRecord(
+        task_id=_named(known, "ce_id") or nameless_id(topic, partition, offset),
+        task_type=_named(known, "ce_type") or "unknown",
+        body=b"",
+    )
+
+
+def provenance_of(
+    task: TaskRecord,
+    failure: Failure,
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+    now: datetime,
+    traceback: str = "",
+) -> Provenance:
+    """Why `task`, whose record lay there, has failed for good; `failure` names who found out and when."""
+    return Provenance(
+        task_id=task.task_id,
+        task_type=task.task_type,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        attempt=task.attempt,
+        delivery=task.delivery,
+        failure=failure,
+        failed_at=now,
+        first_failed_at=(task.failure.failed_at if task.failure else None) or now,
+        redrive=task.redrive,
+        traceback=traceback,
+        traceparent=task.traceparent,
+    )
+
+
 def dead_letter_headers(original: Iterable[tuple[str, bytes]], provenance: Provenance) -> list[tuple[str, bytes]]:
     """The original's headers untouched, then ours: JSON for machines, the main facts alone for people with kcat."""
     return [
@@ -68,3 +108,7 @@ def parse_provenance(headers: Iterable[tuple[str, bytes]]) -> Provenance:
         if name == "dl-provenance":
             return msgspec.json.decode(value, type=Provenance)
     raise msgspec.ValidationError("header dl-provenance is missing: the record was not written by a muster worker")
+
+
+def _named(headers: Mapping[str, bytes], name: str) -> str:
+    return headers.get(name, b"").decode(errors="replace")[:200]

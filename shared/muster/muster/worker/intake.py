@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 
-from muster.contracts.dead_letter import nameless_id
+from muster.contracts.dead_letter import task_of_unreadable
 from muster.contracts.envelope import Failure, TaskRecord, parse_task
 from muster.contracts.errors import BrokerError, CommitRefused, InvalidRecord
 from muster.contracts.states import FailureKind
@@ -188,13 +188,7 @@ class Intake:
         return None
 
     async def _refuse(self, record: Record, error: InvalidRecord) -> asyncio.Future[Position]:
-        known = dict(record.headers)
-        task = TaskRecord(
-            task_id=known.get("ce_id", b"").decode(errors="replace")[:200]
-            or nameless_id(record.topic, record.partition, record.offset),
-            task_type=known.get("ce_type", b"").decode(errors="replace")[:200] or "unknown",
-            body=b"",
-        )
+        task = task_of_unreadable(record.headers, topic=record.topic, partition=record.partition, offset=record.offset)
         failure = Failure(kind=FailureKind.INVALID, error="InvalidRecord", message=str(error))
         _log.warning(
             "Refused a record that is no task", action="task.invalid", task_id=task.task_id, topic=record.topic,

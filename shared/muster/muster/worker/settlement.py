@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from muster.contracts.dead_letter import Provenance, dead_letter_headers
+from muster.contracts.dead_letter import dead_letter_headers, provenance_of
 from muster.contracts.envelope import Failure, TaskRecord
 from muster.contracts.events import Abandoned, Event, Progressed, Revoked, Started, Succeeded, encode_event
 from muster.contracts.topics import Topics
@@ -126,22 +126,15 @@ class Settlement:
         self, record: Record, task: TaskRecord, outcome: DeadLetter, delivery: Delivery | None = None
     ) -> Written:
         """The original record verbatim, and why it failed."""
-        now = self._clock.now()
-        provenance = Provenance(
-            task_id=task.task_id,
-            task_type=task.task_type,
+        provenance = provenance_of(
+            task,
+            self._stamped(outcome.failure, delivery),
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             timestamp_ms=record.timestamp_ms,
-            attempt=task.attempt,
-            delivery=task.delivery,
-            failure=self._stamped(outcome.failure, delivery),
-            failed_at=now,
-            first_failed_at=(task.failure.failed_at if task.failure else None) or now,
-            redrive=task.redrive,
+            now=self._clock.now(),
             traceback=outcome.traceback,
-            traceparent=task.traceparent,
         )
         headers = dead_letter_headers(record.headers, provenance)
         key = record.key if record.key is not None else task.key

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from muster.contracts.envelope import Failure, TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord
 
+#: Nested deeper than any parser follows.
+DEEP = b"[" * 100_000
 _NAMES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 _INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 _RECORDS = st.builds(
@@ -62,6 +64,7 @@ def test_unknown_headers_travel_on() -> None:
         ([("ce_id", b"1"), ("ce_type", b"t"), ("task-expires", b"tomorrow")], "RFC 3339"),
         ([("ce_id", b"1"), ("ce_type", b"t"), ("task-expires", b"2026-01-01T00:00:00")], "offset"),  # no zone
         ([("ce_id", b"1"), ("ce_type", b"t"), ("task-failure", b"{")], "task-failure"),
+        ([("ce_id", b"1"), ("ce_type", b"t"), ("task-failure", b'{"x":' + DEEP)], "task-failure"),
     ],
 )
 def test_a_bad_header_is_refused_by_name(headers: list[tuple[str, bytes]], said: str) -> None:
@@ -69,7 +72,7 @@ def test_a_bad_header_is_refused_by_name(headers: list[tuple[str, bytes]], said:
         parse_task(headers, b"{}")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"', b"null", b"\xff\xfe", b"NaN"])
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"', b"null", b"\xff\xfe", b"NaN", DEEP])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     record = parse_task([("ce_id", b"1"), ("ce_type", b"t")], body)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from muster.contracts.errors import UNREADABLE
 from muster.contracts.states import TaskState
 
 from tracker_service.api.callers import Caller
@@ -61,7 +62,7 @@ def parse_cursor(text: str) -> Cursor:
     """
     try:
         cursor = msgspec.json.decode(base64.urlsafe_b64decode(text.encode()), type=Cursor)
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, *UNREADABLE) as error:
         raise ApiError(400, "the cursor is not one that an earlier page gave") from error
     if cursor.submitted_at.tzinfo is None or "\0" in cursor.task_id:
         raise ApiError(400, "the cursor is not one that an earlier page gave")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 
-import msgspec
 from muster import __version__
-from muster.contracts.errors import BrokerError
+from muster.contracts.errors import UNREADABLE, BrokerError
 from muster.contracts.events import Heartbeat, decode_heartbeat, encode_json
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -84,7 +83,7 @@ class Beats:
     def _hear(self, record: Record) -> None:
         try:
             beat = decode_heartbeat(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return  # the projection counts and logs what cannot be read
         if beat.worker == self.id:
             self._returned = self._clock.monotonic()

@@ -6,11 +6,9 @@ import asyncio
 import time
 from contextlib import aclosing
 
-import msgspec
-
 from muster.client.reading import read_to_end
 from muster.contracts.catalog import TaskDescription, decode_description
-from muster.contracts.errors import SubmitRefused
+from muster.contracts.errors import UNREADABLE, SubmitRefused
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.ports import Broker
@@ -34,7 +32,7 @@ async def read_catalog(broker: Broker, topics: Topics) -> dict[str, TaskDescript
                 continue
             try:
                 description = decode_description(record.value)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 log.warning("Catalog entry cannot be read", action="catalog.unreadable", key=name, error=str(error))
                 continue
             found[description.task_type] = description

@@ -6,9 +6,8 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import msgspec
-
 from muster.client.reading import read_to_end
+from muster.contracts.errors import UNREADABLE
 from muster.contracts.events import Heartbeat, decode_heartbeat
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -35,7 +34,7 @@ async def read_workers(broker: Broker, topics: Topics, now: datetime) -> list[Wo
         async for record in records:
             try:
                 beat = decode_heartbeat(record.value or b"")
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 log.warning("Heartbeat cannot be read", action="heartbeat.unreadable", error=str(error))
                 continue
             beats[beat.worker] = beat

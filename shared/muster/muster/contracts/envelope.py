@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from muster.contracts.errors import InvalidRecord, Problem
+from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -118,7 +118,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
         """
         try:
             value = msgspec.json.decode(self.body) if self.body else {}
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise InvalidRecord(f"the record's value is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise InvalidRecord(f"the record's value must be one JSON object of parameters, not {_json_kind(value)}")
@@ -192,7 +192,7 @@ def _instant(name: str, raw: bytes) -> datetime:
 def _failure(name: str, raw: bytes) -> Failure:
     try:
         return msgspec.json.decode(raw, type=Failure)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRecord(f"header {name} cannot be read: {error}") from error
 
 

@@ -27,6 +27,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
+#: What decoding the bytes of a stranger can raise: broken JSON, broken text, or JSON nested too deep.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 class MusterError(Exception):
     """Root of every error that the engine raises on purpose."""

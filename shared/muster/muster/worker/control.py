@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
+from muster.contracts.errors import UNREADABLE
 from muster.contracts.events import Revocation, decode_revocation
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -58,7 +57,7 @@ class Control:
             return
         try:
             revocation = decode_revocation(record.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             _log.warning(
                 "Skipped a control record that cannot be read", action="control.unreadable",
                 offset=record.offset, error=str(error),

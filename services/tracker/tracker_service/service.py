@@ -17,7 +17,7 @@ from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import BUILD
 from muster.observability.server import AdminServer
-from muster.ports import Broker, Clock
+from muster.ports import Admin, Broker, Clock, Producer
 from muster.settings import Settings
 
 from tracker_service import schema
@@ -28,7 +28,7 @@ from tracker_service.api.context import Api
 from tracker_service.api.health import check_database, check_kafka
 from tracker_service.api.limits import RateLimit
 from tracker_service.api.waiting import Waiting
-from tracker_service.database import database_url, open_pool
+from tracker_service.database import Pool, database_url, open_pool
 from tracker_service.projection.freshness import Freshness
 from tracker_service.projection.projector import Projector
 from tracker_service.projection.reading import Reader
@@ -97,8 +97,7 @@ class Tracker:
                 await asyncio.gather(*self._parts, return_exceptions=True)
                 _log.info("Tracker has drained", action="tracker.drained", tracker=api.beats.id)
 
-    async def _enter(self, stack: AsyncExitStack) -> tuple[Api, Projector, dict[str, Callable[[], Any]]]:
-        settings, topics, clock, broker = self._settings, self._topics, self._clock, self._broker
+    async def _open_database(self, stack: AsyncExitStack) -> tuple[Pool, Store]:
         pool = await open_pool(self._dsn, max_size=API_CONNECTIONS)
         stack.push_async_callback(pool.close)
         store_pool = await open_pool(self._dsn, max_size=PROJECTION_CONNECTIONS, durable=False)
@@ -108,17 +107,25 @@ class Tracker:
                 raise ConfigurationError(
                     f"the database lacks {', '.join(names)}: run `python -m tracker_service migrate`"
                 )
-        admin = broker.admin()
+        return pool, Store(store_pool)
+
+    async def _open_kafka(self, stack: AsyncExitStack, reader: Reader) -> tuple[Admin, Producer]:
+        admin = self._broker.admin()
         await admin.start()
         stack.push_async_callback(admin.stop)
-        reader = Reader(topics)
         missing = sorted(reader.topics - (await admin.partitions(reader.topics)).keys())
         if missing:
             raise ConfigurationError(f"topics are missing ({', '.join(missing)}): run `muster topics apply`")
-        producer = broker.producer(client_id="muster-tracker", linger_ms=0)
+        producer = self._broker.producer(client_id="muster-tracker", linger_ms=0)
         await producer.start()
         stack.push_async_callback(producer.stop)
-        store = Store(store_pool)
+        return admin, producer
+
+    async def _enter(self, stack: AsyncExitStack) -> tuple[Api, Projector, dict[str, Callable[[], Any]]]:
+        settings, topics, clock, broker = self._settings, self._topics, self._clock, self._broker
+        reader = Reader(topics)
+        pool, store = await self._open_database(stack)
+        admin, producer = await self._open_kafka(stack, reader)
         freshness = Freshness(clock, patience=3 * settings.beat_seconds)
         projector = Projector(broker, topics, store, freshness, clock)
         death = DeathClock(lease=settings.lease_seconds, longest_step=2 * settings.beat_seconds)

@@ -45,17 +45,17 @@ class Api:
     refusals: RateLimit
 
 
-def api_of(request: Request) -> Api:
+async def api_of(request: Request) -> Api:
+    # async: FastAPI would give a plain function a thread.
     return cast(Api, request.app.state.api)
 
 
-async def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request, api: Annotated[Api, Depends(api_of)]) -> Caller:
     """The caller, counted against the limits.
 
     Raises:
         ApiError: 401, 403 or 429.
     """
-    api = api_of(request)
     try:
         caller = await api.callers.identify(request)
     except ApiError:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from muster.client import prepare
-from muster.client.submission import MAX_BODY_BYTES, new_task_id
+from muster.client.submission import new_task_id
 from muster.contracts.envelope import parse_task
 from muster.contracts.errors import SubmitRefused
-from muster.contracts.topics import Topics
+from muster.contracts.topics import MAX_BODY_BYTES, Topics
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 TOPICS = Topics("t.")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.contracts.envelope import Failure, TaskRecord, parse_task
+from muster.contracts.envelope import MAX_EXTRA_BYTES, Failure, TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord
+from muster.contracts.topics import MAX_BODY_BYTES
 
 #: Nested deeper than any parser follows.
 DEEP = b"[" * 100_000
@@ -70,6 +71,18 @@ def test_unknown_headers_travel_on() -> None:
 def test_a_bad_header_is_refused_by_name(headers: list[tuple[str, bytes]], said: str) -> None:
     with pytest.raises(InvalidRecord, match=said):
         parse_task(headers, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [
+        ([], b"x" * (MAX_BODY_BYTES + 1)),  # a retry of it would not fit
+        ([("x-a", b"y" * (MAX_EXTRA_BYTES + 1))], b"{}"),
+    ],
+)
+def test_what_could_not_travel_on_is_refused_at_once(headers: list[tuple[str, bytes]], value: bytes) -> None:
+    with pytest.raises(InvalidRecord, match="at most"):
+        parse_task([("ce_id", b"1"), ("ce_type", b"t"), *headers], value)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"', b"null", b"\xff\xfe", b"NaN", DEEP])

@@ -18,7 +18,7 @@ from muster.adapters.kafka_errors import broker_error, commit_error
 from muster.adapters.kafka_producer import LARGE_AT_ONCE, KafkaProducer
 from muster.adapters.partitioning import murmur2, partition_of, partitioner
 from muster.contracts.errors import BrokerError, CommitRefused, ConfigurationError
-from muster.contracts.topics import MAX_BODY_BYTES, MAX_RECORD_BYTES, Topics
+from muster.contracts.topics import MAX_BODY_BYTES, MAX_DEAD_LETTER_BYTES, MAX_RECORD_BYTES, Topics
 from muster.settings import KafkaSettings
 from pydantic import SecretStr
 
@@ -131,5 +131,7 @@ def test_every_topic_takes_a_file_of_20_mb_and_large_requests_stay_below_the_bro
     base64_of_20_mb = 4 * 20 * 1024 * 1024 // 3
 
     assert base64_of_20_mb < MAX_BODY_BYTES < MAX_RECORD_BYTES
-    assert {spec.config["max.message.bytes"] for spec in Topics().specs()} == {str(MAX_RECORD_BYTES)}
-    assert LARGE_AT_ONCE * MAX_RECORD_BYTES < 100 * 1024 * 1024
+    sizes = {spec.name: int(spec.config["max.message.bytes"]) for spec in Topics().specs()}
+    assert sizes.pop("tasks.dead-letter") == MAX_DEAD_LETTER_BYTES
+    assert set(sizes.values()) == {MAX_RECORD_BYTES}
+    assert LARGE_AT_ONCE * MAX_DEAD_LETTER_BYTES < 100 * 1024 * 1024

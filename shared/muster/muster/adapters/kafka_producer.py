@@ -13,7 +13,7 @@ from aiokafka.structs import RecordMetadata
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
 from muster.adapters.partitioning import partitioner
 from muster.contracts.errors import BrokerError
-from muster.contracts.topics import MAX_RECORD_BYTES
+from muster.contracts.topics import MAX_DEAD_LETTER_BYTES
 from muster.ports import Headers, Position
 
 #: Big enough that 1,000 events of 300 bytes fill two batches, small enough for one network round trip.
@@ -31,7 +31,7 @@ COMMON_OPTIONS: dict[str, Any] = {
     "acks": "all",
     "compression_type": "lz4",
     "max_batch_size": BATCH_BYTES,
-    "max_request_size": MAX_RECORD_BYTES,
+    "max_request_size": MAX_DEAD_LETTER_BYTES,
     "request_timeout_ms": REQUEST_SECONDS * 1000,
     "partitioner": partitioner,
 }

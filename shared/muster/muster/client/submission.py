@@ -15,12 +15,10 @@ import msgspec
 
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, SubmitRefused
-from muster.contracts.topics import MAX_RECORD_BYTES, Lane, Topics
+from muster.contracts.topics import MAX_BODY_BYTES, Lane, Topics
 
 #: The same idempotency key of the same task type always names the same task.
 _KEYED_IDS = uuid.UUID("0b8f6c1e-9d0a-5b7e-8a35-2f1c6d9e4a77")
-#: Room is left for the headers, which grow when the task fails.
-MAX_BODY_BYTES = MAX_RECORD_BYTES - 256 * 1024
 #: Time is told in whole years at most: what is due later is a mistake in the units.
 _FARTHEST = timedelta(days=366)
 

@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem
+from muster.contracts.topics import MAX_BODY_BYTES
 
 Headers = tuple[tuple[str, bytes], ...]
 
 MAX_ATTEMPT = 10_000
+#: What a producer may add of its own; with the largest body it must still fit a retry record.
+MAX_EXTRA_BYTES = 64 * 1024
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -131,8 +134,10 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
     Raises:
         InvalidRecord: the id or the type is missing, or a header cannot be read.
     """
+    if value is not None and len(value) > MAX_BODY_BYTES:
+        _refuse("the record's value", f"at most {MAX_BODY_BYTES:,} bytes", f"{len(value):,} bytes")
     fields: dict[str, Any] = {}
-    extra = []
+    extra: list[tuple[str, bytes]] = []
     for name, raw in headers:
         reader = _READERS.get(name)
         if reader is None:
@@ -145,6 +150,8 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
         _refuse("header ce_id (the task id)", "1 to 200 printable ASCII characters without spaces", task_id)
     if task_type is None or not _TYPE.fullmatch(task_type):
         _refuse("header ce_type (the task type)", "a name such as generate_pdf_report", task_type)
+    if extra and sum(len(name) + len(raw) for name, raw in extra) > MAX_EXTRA_BYTES:
+        _refuse("headers that are not ours", f"at most {MAX_EXTRA_BYTES:,} bytes together", "more")
     for ignored in _IGNORED:
         fields.pop(ignored, None)
     return TaskRecord(body=value or b"", extra=tuple(extra), **{"source": "unknown", **fields})

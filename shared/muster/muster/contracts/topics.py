@@ -10,9 +10,11 @@ from enum import StrEnum
 WORKER_SERVICES = ("media", "reports", "ocr", "import", "notify")
 
 DAY_MS = 24 * 3600 * 1000
-#: The largest record with its headers, on every topic; a topic's own limit overrides the broker's.
+#: The largest record with its headers; a topic's own limit overrides the broker's.
 MAX_RECORD_BYTES = 32 * 1024 * 1024
-#: The largest value a submission may carry (a file of 20 MB is 28 MB as base64): what a retry or the dead letter
+#: A dead letter is the record that failed, whatever its size, and why.
+MAX_DEAD_LETTER_BYTES = MAX_RECORD_BYTES + 1024 * 1024
+#: The largest value a submission may carry (a file of 20 MB is 28 MB as base64): what a retry
 #: adds in headers must still fit.
 MAX_BODY_BYTES = 30 * 1024 * 1024
 #: Retry topics: tasks.delay.1s ... tasks.delay.131072s (36 hours); longer delays take several turns.
@@ -93,7 +95,7 @@ class Topics:
             TopicSpec(self.keyed, 6, _kept(14)),
             TopicSpec(self.events, 6, _kept(14)),
             TopicSpec(self.retry, 6, _kept(14)),
-            TopicSpec(self.dead_letter, 3, _kept(90)),
+            TopicSpec(self.dead_letter, 3, _kept(90) | {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)}),
             TopicSpec(self.control, 1, _COMPACTED),
             TopicSpec(self.catalog, 1, _COMPACTED),
             TopicSpec(self.workers, 1, _kept(1 / 24)),

@@ -25,7 +25,7 @@ TRACEBACK_LIMIT = 8_000
 _FRAMES = 25
 _FIRST = ("time", "level", "service", "action", "message", "logger")
 #: Libraries that report their normal work at INFO; seen when MUSTER_LOG_LEVEL=debug.
-_CHATTY = ("aiokafka", "httpx", "httpcore", "asyncio", "uvicorn.access", "uvicorn.error", "urllib3", "pebble")
+_CHATTY = ("aiokafka", "httpx", "httpcore", "asyncio", "uvicorn.access", "uvicorn.error", "urllib3")
 
 Entry = MutableMapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""The REST API and the Kafka topics as a caller of the system under test uses them. Starts and kills nothing."""
+"""The REST API as a caller of the system under test uses it. Starts and kills nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import confluent_kafka
 import httpx
 import jwt
 from muster_local.ports import LOOPBACK
@@ -104,25 +103,3 @@ class Api:
 
     def close(self) -> None:
         self.client.close()
-
-
-class ForeignProducer:
-    """librdkafka, which knows nothing of Muster: records as any Kafka client could write them."""
-
-    def __init__(self, bootstrap: str) -> None:
-        options = {"bootstrap.servers": bootstrap, "message.max.bytes": 40_000_000, "compression.type": "zstd"}
-        self._producer = confluent_kafka.Producer(options)
-
-    def write(self, topic: str, value: bytes, headers: dict[str, str]) -> tuple[int, int]:
-        """Write one record; returns its partition and offset."""
-        written: list[Any] = []
-        self._producer.produce(
-            topic,
-            value,
-            headers=list(headers.items()),
-            on_delivery=lambda error, record: written.append((error, record)),
-        )
-        self._producer.flush(20)
-        [(error, record)] = written
-        assert error is None, error
-        return record.partition(), record.offset()

@@ -10,7 +10,8 @@ import pytest
 from muster_local.postgres import PostgresServer
 from muster_local.processes import tail
 
-from .api import Api, ForeignProducer
+from .api import Api
+from .foreign import ForeignClient
 from .system import System, start_system
 
 
@@ -43,8 +44,8 @@ def cadet(system: System) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def foreign(kafka: str) -> ForeignProducer:
-    return ForeignProducer(kafka)
+def foreign(kafka: str) -> ForeignClient:
+    return ForeignClient(kafka)
 
 
 @pytest.hookimpl(wrapper=True)

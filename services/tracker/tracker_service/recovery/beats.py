@@ -9,6 +9,7 @@ from muster.contracts.errors import UNREADABLE, BrokerError
 from muster.contracts.events import Heartbeat, decode_heartbeat, encode_json
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
+from muster.observability.metrics import WORKERS_ALIVE
 from muster.ports import Broker, Clock, Producer, Record, TopicPartition
 from muster.settings import Settings
 
@@ -40,6 +41,7 @@ class Beats:
         self._freshness = freshness
         # Only what comes from now on: an old beat says nothing about who is alive.
         self._consumer = broker.consumer(client_id="muster-tracker-beats", from_beginning=False)
+        self._services: dict[str, str] = {}
         self._started_at = clock.now()
         self._returned = clock.monotonic()
 
@@ -89,8 +91,21 @@ class Beats:
             self._returned = self._clock.monotonic()
             self._death.own_beat_returned(self._returned)
             self._freshness.heard()
+            self._count()
         elif beat.service != "tracker":
+            self._services[beat.worker] = beat.service[:100]
             self._death.beat(beat.worker, leaving=beat.leaving)
+
+    def _count(self) -> None:
+        """Tell the metrics who lives; the dead are counted once more, as none of their service."""
+        alive = dict.fromkeys(self._services.values(), 0)
+        for worker, service in list(self._services.items()):
+            if self._death.is_dead(worker):
+                del self._services[worker]
+            else:
+                alive[service] += 1
+        for service, count in alive.items():
+            WORKERS_ALIVE.labels(service).set(count)
 
     def _say(self, leaving: bool) -> bytes:
         return encode_json(

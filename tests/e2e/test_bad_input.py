@@ -170,9 +170,7 @@ def test_nonsense_in_a_topic_of_the_system_stops_nobody(
     before = api.client.get("/workers").json()["workers"]
 
     for topic in (topics.events, topics.control, topics.workers, topics.retry, topics.dead_letter, topics.catalog):
-        foreign.write(
-            topic, value, {"ce_id": "nonsense", "task-failure": DEEP.decode(), "dl-provenance": "{"}, key=b"\xff"
-        )
+        foreign.write(topic, value, headers, key=b"\xff")
 
     # The tracker has read past it, and everybody is who they were.
     assert api.ended(api.submit(COMPRESS, upload_of(b"bad")))["status"] == "FAILURE"

@@ -23,13 +23,17 @@ def write_lock(cache: Path, version: str = KAFKA_VERSION, lock: Path = LOCK) -> 
     logging = next(artifact for artifact in artifacts if artifact.artifactId == "log4j-core").version
     # Kafka speaks SLF4J and brings Log4j, but leaves the bridge between them to its packager.
     artifacts.append(context.project("org.apache.logging.log4j", "log4j-slf4j-impl").at_version(logging).artifact())
+    # The console producer and consumer, without what only their other tools need.
+    artifacts.append(context.project("org.apache.kafka", "kafka-tools").at_version(version).artifact())
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda artifact: Path(artifact.resolve()), artifacts))
     jars = [
         Jar(artifact.groupId, artifact.artifactId, artifact.version, sha256_of(path))
         for artifact, path in zip(artifacts, paths, strict=True)
     ]
-    heading = "# Apache Kafka's broker and what it needs. Written by: python -m muster_local lock-kafka\n"
+    heading = (
+        "# Apache Kafka's broker, console tools and what they need. Written by: python -m muster_local lock-kafka\n"
+    )
     lock.write_text(heading + "".join(jar.line() for jar in jars), encoding="utf-8")
     return len(jars)
 

@@ -1,0 +1,120 @@
+"""Records written by other Kafka clients, which know nothing of Muster, are run and tracked like any other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from muster.contracts.topics import Lane
+from muster_local.home import cache
+from muster_local.jars import ensure_jars
+from muster_local.kafka_runtime import KafkaOptions, KafkaRuntime
+
+from . import pictures
+from .api import Api, Body
+from .foreign import ForeignClient
+from .system import System
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.e2e]
+COMPRESS = "compress_and_upload_image"
+CADET = 7
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worker(system: System) -> None:
+    system.media().start()
+    with closing(Api(system)) as api:
+        api.knows(COMPRESS)
+
+
+@pytest.fixture
+def body() -> str:
+    """Parameters in one line, small enough for a command line."""
+    return json.dumps(pictures.upload_of(pictures.jpeg(32, 32), entity_id=CADET))
+
+
+def pipe(text: str, command: list[str]) -> None:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+
+
+def check_photo(system: System, api: Api, task_id: str) -> Body:
+    """The photo was stored, written down, and its task tells of it as of any other."""
+    status = api.ended(task_id)
+    assert (status["status"], status["name"], status["attempt"]) == ("SUCCESS", COMPRESS, 1)
+    assert status["submitted_at"] <= status["started_at"] <= status["finished_at"]
+    stored = system.query("SELECT profile_pic FROM cadets WHERE id = $1", CADET)
+    assert status["result"]["url"] == stored
+    return api.details(task_id)
+
+
+def test_librdkafka_writes_a_task_with_two_headers(system: System, api: Api, foreign: ForeignClient, body: str) -> None:
+    task_id = uuid.uuid4().hex
+
+    foreign.write(system.topics.lane("media"), body.encode(), {"ce_id": task_id, "ce_type": COMPRESS})
+
+    details = check_photo(system, api, task_id)
+    assert (details["service"], details["lane"], details["submitter"]) == ("media", "default", None)
+
+
+def test_the_optional_headers_are_honoured(system: System, api: Api, foreign: ForeignClient, body: str) -> None:
+    task_id, due = uuid.uuid4().hex, datetime.now(UTC) + timedelta(seconds=3)
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": task_id,
+        "ce_type": COMPRESS,
+        "ce_source": "urn:unit:records-office",
+        "ce_time": "2026-01-31T08:00:00+08:00",
+        "content-type": "application/json",
+        "task-notbefore": due.isoformat(),
+        "task-submitter": "1",
+        "x-of-their-own": "kept",
+    }
+
+    foreign.write(system.topics.lane("media", Lane.HIGH), body.encode(), headers)
+
+    details = check_photo(system, api, task_id)
+    assert (details["lane"], details["submitter"]) == ("high", 1)
+    assert details["submitted_at"] == "2026-01-31T00:00:00Z"
+    assert datetime.fromisoformat(details["started_at"]) >= due, "never early"
+
+
+def test_a_task_written_twice_runs_under_one_id(system: System, api: Api, foreign: ForeignClient, body: str) -> None:
+    """A producer that repeats itself after a lost answer: two runs at most, one task."""
+    headers = {"ce_id": uuid.uuid4().hex, "ce_type": COMPRESS}
+    for _ in range(2):
+        foreign.write(system.topics.lane("media"), body.encode(), headers)
+
+    check_photo(system, api, headers["ce_id"])
+
+
+def test_kafkas_own_console_producer_writes_a_task(system: System, api: Api, body: str) -> None:
+    task_id = uuid.uuid4().hex
+    runtime = KafkaRuntime(ensure_jars(cache()), cache())
+    command = runtime.command(
+        KafkaOptions(heap_megabytes=64, quick_compiler=True),
+        "org.apache.kafka.tools.ConsoleProducer",
+        *("--bootstrap-server", system.kafka, "--topic", system.topics.lane("media")),
+        *("--reader-property", "parse.headers=true"),
+    )
+
+    line = f"ce_id:{task_id},ce_type:{COMPRESS}\t{body}\n"
+    pipe(line, command)
+
+    check_photo(system, api, task_id)
+
+
+@pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
+def test_kcat_writes_a_task(system: System, api: Api, body: str) -> None:
+    task_id = uuid.uuid4().hex
+    headers = ("-H", f"ce_id={task_id}", "-H", f"ce_type={COMPRESS}")
+    command = ["kcat", "-P", "-b", system.kafka, "-t", system.topics.lane("media"), *headers]
+
+    pipe(body, command)
+
+    check_photo(system, api, task_id)

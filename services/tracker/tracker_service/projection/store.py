@@ -1,7 +1,7 @@
 """Writes a folded batch and its offsets to PostgreSQL, in one transaction. What the rows mean is fold.py's.
 
-`synchronous_commit` is off here. That is safe: after a crash of the database the last commits (at most 0.6 s of them)
-are gone whole, offsets included, and the same records are folded again. Nothing outside depends on them earlier:
+`synchronous_commit` is off in the pool of a `Store`. That is safe: after a crash of the database the last commits (at
+most 0.6 s of them) are gone whole, offsets included, and the same records are folded again. Nothing outside depends on them earlier:
 recovery waits until its own redeliveries are folded, and a task submitted through the API is in Kafka before its row is
 written, so its row comes back as well. Commits that Kafka cannot bring back (API keys) are made elsewhere, durably.
 """
@@ -61,10 +61,17 @@ class Store:
             asyncpg.DataError: a value cannot be stored.
             UNAVAILABLE: the database did not answer; whether it wrote is unknown.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await _advance(connection, advance)
-            await merge(connection, fold)
+        async with self._pool.acquire() as connection:
+            await connection.execute("BEGIN")
+            try:
+                await _advance(connection, advance)
+                await merge(connection, fold)
+                # Together, because at idle the round trips are what a batch costs.
+                await connection.execute(f"NOTIFY {ENDED_CHANNEL}; COMMIT" if fold.finished() else "COMMIT")
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
 
     async def begin(self, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The stored offsets of these partitions; those not stored yet begin at `starts`."""
@@ -76,7 +83,7 @@ class Store:
 
 
 async def merge(connection: Connection, fold: Fold) -> None:
-    """Join a batch with what is stored, within the caller's transaction."""
+    """Join a batch with what is stored, within the caller's transaction; who waits for an end is told by the caller."""
     # Tasks first: their rows are locked, so what a claim is compared with is settled.
     if fold.tasks:
         tasks = [task_values(fold.tasks[task_id]) for task_id in sorted(fold.tasks)]
@@ -97,8 +104,6 @@ async def merge(connection: Connection, fold: Fold) -> None:
     ):
         for key in sorted(rows):
             await connection.execute(statement, *rows[key])
-    if fold.finished():
-        await connection.execute(f"NOTIFY {ENDED_CHANNEL}")
 
 
 async def _advance(connection: Connection, advance: Advance) -> None:

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ class System:
 
         return asyncio.run(fetch())
 
+    @cached_property
     def tracker(self) -> Program:
         return self._program("tracker", "-m", "tracker_service")
 
+    @cached_property
     def scheduler(self) -> Program:
         return self._program("scheduler", "-m", "scheduler_service")
 
@@ -78,6 +81,7 @@ class System:
     def practice(self, **environment: str) -> Program:
         return self._program("practice", str(PRACTICE), environment=environment)
 
+    @cached_property
     def storage(self) -> Program:
         """The server that speaks like Cloudinary."""
         arguments = ("--port", str(self.storage_port), "--folder", str(self.uploads))
@@ -134,7 +138,7 @@ def start_system(folder: Path, kafka: str, prefix: str, dsn: str) -> System:
     system = System(folder, kafka, Topics(prefix), dsn)
     asyncio.run(system.prepare())
     try:
-        for program in (system.storage(), system.tracker(), system.scheduler()):
+        for program in (system.storage, system.tracker, system.scheduler):
             program.start()
     except BaseException:
         system.stop()

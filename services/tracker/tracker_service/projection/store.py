@@ -1,9 +1,10 @@
 """Writes a folded batch and its offsets to PostgreSQL, in one transaction. What the rows mean is fold.py's.
 
 `synchronous_commit` is off in the pool of a `Store`. That is safe: after a crash of the database the last commits (at
-most 0.6 s of them) are gone whole, offsets included, and the same records are folded again. Nothing outside depends on them earlier:
-recovery waits until its own redeliveries are folded, and a task submitted through the API is in Kafka before its row is
-written, so its row comes back as well. Commits that Kafka cannot bring back (API keys) are made elsewhere, durably.
+most 0.6 s of them) are gone whole, offsets included, and the same records are folded again. Nothing outside depends
+on them earlier: recovery waits until its own redeliveries are folded, and a task submitted through the API is in
+Kafka before its row is written, so its row comes back as well. Commits that Kafka cannot bring back (API keys) are
+made elsewhere, durably.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ import msgspec
 from muster.adapters.clock import SystemClock
 from muster.adapters.memory import MemoryBroker
 from muster.contracts.envelope import TaskRecord
-from muster.contracts.events import AnyEvent, Revocation, decode_event, encode_json
+from muster.contracts.events import AnyEvent, Revocation, Succeeded, decode_event, encode_json
 from muster.contracts.topics import Topics
-from muster.ports import Broker, Producer, Record, TopicPartition
+from muster.ports import Broker, Compute, Producer, Record, TopicPartition
 from muster.settings import Settings
 from muster.testing.harness import InlineCompute
 from muster.worker.app import TaskApp
@@ -45,6 +45,8 @@ class Stage:
     settings: Settings
     #: The lane that `submit` writes to.
     lane: str
+    #: Where blocking work of the next worker runs.
+    compute: Compute = field(default_factory=InlineCompute)
     seen: dict[str, list[Record]] = field(default_factory=dict)
 
     async def submit(self, task_type: str, parameters: Any = None, **fields: Any) -> str:
@@ -77,13 +79,18 @@ class Stage:
         """The names of a task's events, in order."""
         return [type(event).__name__ for event in self.events(task_id)]
 
+    def result(self, task_id: str) -> Any:
+        """What a task that has succeeded returned."""
+        [end] = [event for event in self.events(task_id) if isinstance(event, Succeeded)]
+        return msgspec.json.decode(end.result)
+
     @asynccontextmanager
     async def worker(
         self, app: TaskApp[Any], *, fails_with: type[Exception] | None = None, **changes: Any
     ) -> AsyncIterator[Worker[Any]]:
         """A running worker; it drains at the end. `fails_with`: it must stop itself with this error instead."""
         settings = self.settings.model_copy(update=changes)
-        worker = Worker(app, settings, self.broker, InlineCompute(), SystemClock())
+        worker = Worker(app, settings, self.broker, self.compute, SystemClock())
         run = asyncio.create_task(worker.run())
         try:
             yield worker

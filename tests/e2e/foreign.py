@@ -12,9 +12,11 @@ _SECONDS = 20.0
 class ForeignClient:
     """Writes and reads single records."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, compression: str = "none") -> None:
         self._connection = {"bootstrap.servers": bootstrap, "log.connection.close": False}
-        self._producer = confluent_kafka.Producer({**self._connection, "message.max.bytes": 32_000_000})
+        self._producer = confluent_kafka.Producer(
+            {**self._connection, "message.max.bytes": 32_000_000, "compression.type": compression}
+        )
 
     def write(self, topic: str, value: bytes, headers: dict[str, str], key: bytes | None = None) -> tuple[int, int]:
         """Write one record; returns its partition and offset."""

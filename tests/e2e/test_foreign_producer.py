@@ -62,6 +62,17 @@ def test_librdkafka_writes_a_task_with_two_headers(system: System, api: Api, for
     assert (details["service"], details["lane"], details["submitter"]) == ("media", "default", None)
 
 
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_of_kafka_is_read(system: System, api: Api, kafka: str, body: str, compression: str) -> None:
+    task_id = uuid.uuid4().hex
+    headers = {"ce_id": task_id, "ce_type": COMPRESS}
+
+    # Long enough that compressing it pays.
+    ForeignClient(kafka, compression).write(system.topics.lane("media"), body.encode() + b" " * 10_000, headers)
+
+    check_photo(system, api, task_id)
+
+
 def test_the_optional_headers_are_honoured(system: System, api: Api, foreign: ForeignClient, body: str) -> None:
     task_id, due = uuid.uuid4().hex, datetime.now(UTC) + timedelta(seconds=3)
     headers = {

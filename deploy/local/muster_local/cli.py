@@ -125,8 +125,12 @@ def env() -> None:
 
     MUSTER_TOKEN signs `muster` and curl in as an admin of the demo data, for an hour.
     """
-    told = read_environment(home())
-    for name, value in {**told, "MUSTER_TOKEN": asyncio.run(token_of_first_admin(told))}.items():
+    told = dict(read_environment(home()))
+    try:
+        told["MUSTER_TOKEN"] = asyncio.run(token_of_first_admin(told))
+    except LocalError as error:
+        typer.echo(f"MUSTER_TOKEN is left out: {error}", err=True)
+    for name, value in told.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 

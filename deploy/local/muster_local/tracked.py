@@ -74,7 +74,7 @@ async def token_of_first_admin(env: Mapping[str, str]) -> str:
     """
     try:
         database = await asyncpg.connect(env["DATABASE_URL"])
-    except OSError as error:
+    except (OSError, asyncpg.PostgresError) as error:
         raise LocalError("The database does not answer: start the system with `make up`.") from error
     try:
         return admin_token(env, await first_admin(database))

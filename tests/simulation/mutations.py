@@ -1,0 +1,22 @@
+"""The protocol's rules, each of which can be broken on purpose: a simulation that does not notice proves nothing."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Mutation(Enum):
+    """One rule broken; the value says which."""
+
+    COMMIT_BEFORE_ACKNOWLEDGE = "offsets are committed before STARTED is acknowledged"
+    GENERATION_READ_LATE = "a commit is asked for under the generation of its asking, not of its records"
+    TAKEN_TWICE = "a worker takes a record again before it has taken its first claim to it back"
+    NO_ABANDONED = "a worker whose commit was refused does not take its claim back"
+    EARLY_RETRY = "a retry is written before the acceptance is confirmed"
+    UNFENCED_SETTLEMENT = "a worker that woke up settles before it looks at the age of its heartbeat"
+    NO_BARRIER = "recovery judges without waiting for the projection"
+    ABANDONED_IGNORED = "recovery judges claims of dead workers only, not those that were taken back"
+    NO_COMMITTED_CHECK = "recovery redelivers what nobody accepted"
+    LAST_CLAIM_ONLY = "recovery knows only the last claim to a delivery"
+    EARLY_RELEASE = "a delayed record goes to its lane after its first hop"
+    UNFENCED_MOVER = "a mover that was replaced can still move"

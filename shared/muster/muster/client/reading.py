@@ -17,7 +17,7 @@ async def read_to_end(broker: Broker, topic: str, *, timeout: float = READ_SECON
     Raises:
         BrokerError: Kafka did not hand them over within `timeout` seconds.
     """
-    partitions = await _partitions(broker, topic)
+    partitions = await partitions_of(broker, topic)
     consumer = broker.consumer(group=None, client_id="muster-reader")
     consumer.assign(partitions)
     await consumer.start()
@@ -28,7 +28,12 @@ async def read_to_end(broker: Broker, topic: str, *, timeout: float = READ_SECON
         await consumer.stop()
 
 
-async def _partitions(broker: Broker, topic: str) -> list[TopicPartition]:
+async def partitions_of(broker: Broker, topic: str) -> list[TopicPartition]:
+    """Every partition of a topic.
+
+    Raises:
+        BrokerError: there is no such topic.
+    """
     admin = broker.admin()
     await admin.start()
     try:

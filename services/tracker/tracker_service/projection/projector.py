@@ -31,6 +31,8 @@ SLICE = 250
 #: While records pour in, they are gathered this long: a transaction costs as much as a hundred rows.
 GATHER_SECONDS = 0.025
 BUSY_RECORDS = 20
+#: A task that has just come is mostly begun, and a short one over, within this time: then it is written once.
+LANE_SECONDS = 0.006
 IDLE_POLL_SECONDS = 0.5
 #: Offsets past transaction markers, and the lag, are looked at this often.
 LOOK_SECONDS = 2.0
@@ -47,6 +49,7 @@ class Projector:
 
     def __init__(self, broker: Broker, topics: Topics, store: Store, freshness: Freshness, clock: Clock) -> None:
         self._reader = Reader(topics)
+        self._lanes = frozenset(topics.all_lanes())
         self._consumer = broker.consumer(group=topics.group("tracker"), client_id="muster-tracker")
         self._store = store
         self._freshness = freshness
@@ -96,6 +99,8 @@ class Projector:
         if self._must_seek:
             await self._seek()
         records = await self._consumer.poll(max_records=MAX_BATCH, timeout=IDLE_POLL_SECONDS)
+        if 0 < len(records) < BUSY_RECORDS and self._lanes.issuperset(record.topic for record in records):
+            records += await self._consumer.poll(max_records=MAX_BATCH, timeout=LANE_SECONDS)
         if self._must_seek:
             return  # read from where somebody else may have gone on
         # Partitions may move from here on: what was ours at the poll is compared with what is stored at the write.

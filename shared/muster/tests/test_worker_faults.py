@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -42,6 +43,23 @@ def make_app(runs: Runs) -> TaskApp[None]:
     async def fail(ctx: Context[None]) -> None:
         runs.begun.append(ctx.task_id)
         raise OSError("broken")
+
+    @app.task()
+    async def linger(ctx: Context[None]) -> None:
+        """Takes its time to end when it is cancelled."""
+        runs.begun.append(ctx.task_id)
+        try:
+            await runs.may_end.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.5)
+            raise
+
+    @app.task(retry=RetryPolicy(base=0.1))
+    async def freeze(ctx: Context[None]) -> None:
+        """Stops the whole process, as a machine that is suspended does, and then fails."""
+        await runs.may_end.wait()
+        time.sleep(0.8)  # noqa: ASYNC251
+        raise OSError("too late")
 
     return app
 
@@ -139,4 +157,29 @@ async def test_a_worker_whose_heartbeats_fail_fences_itself_and_says_nothing_mor
 
     assert runs.cancelled == [task_id]
     assert stage.said(task_id) == ["Started"]
+    assert stage.records(stage.topics.retry) == []
+
+
+async def test_a_record_that_came_back_is_taken_only_after_its_first_claim_is_taken_back(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs)):
+        member = await joined(stage)
+        # Given: the group moves on and comes back to this worker before the cancelled task has ended.
+        broker_of(stage).expel(member, rejoin_after=0.05)
+        task_id = await stage.submit("linger")
+        await wait_until(lambda: runs.begun.count(task_id) == 2, "it was taken again")
+        runs.may_end.set()
+        await wait_until(lambda: "Succeeded" in stage.said(task_id), "it has succeeded")
+
+    # Then: no ABANDONED stands after the second STARTED, whose claim it would take back as well.
+    assert stage.said(task_id) == ["Started", "Abandoned", "Started", "Succeeded"]
+
+
+async def test_a_worker_that_was_frozen_past_its_fence_writes_no_retry(stage: Stage) -> None:
+    runs = Runs()
+    async with stage.worker(make_app(runs), fails_with=Fenced, beat_seconds=0.05, fence_seconds=0.5):
+        task_id = await stage.submit("freeze")
+        await wait_until(lambda: stage.said(task_id) == ["Started"], "it runs")
+        runs.may_end.set()
+
     assert stage.records(stage.topics.retry) == []

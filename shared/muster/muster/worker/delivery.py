@@ -49,6 +49,12 @@ class Delivery:
     #: The function has ended and its outcome is being written: nothing may interrupt that.
     settling: bool = False
 
+    @property
+    def accepted(self) -> bool:
+        """The commit is known to stand."""
+        confirmed = self.acceptance.confirmed
+        return confirmed.done() and not confirmed.cancelled() and confirmed.result()
+
     def cancel(self, reason: CancelReason, revocation: Revocation | None = None) -> None:
         """Stop the function; the first reason stays."""
         if self.cancel_reason is None and self.runner is not None and not self.settling:

@@ -71,11 +71,17 @@ class Pulse:
             Fenced: no beat was acknowledged for `fence_seconds`; stop every task and leave.
         """
         while True:
+            # First: a process that was frozen would beat, be heard, and go on with tasks that others have by now.
+            self.check()
             await self.beat()
             BEAT_AGE.labels(self._service).set(self.age)
-            if self.age > self._settings.fence_seconds:
-                raise Fenced(f"no heartbeat of {self._worker} was acknowledged for {self.age:.0f} s; it stops itself")
+            self.check()
             await self._clock.sleep(self._settings.beat_seconds)
+
+    def check(self) -> None:
+        """Raises Fenced when this worker may have been declared dead: it must write no outcome any more."""
+        if self.age > self._settings.fence_seconds:
+            raise Fenced(f"no heartbeat of {self._worker} was acknowledged for {self.age:.0f} s; it stops itself")
 
     async def leave(self) -> None:
         """Say good-bye: every beat from now on says that this worker leaves."""

@@ -66,6 +66,8 @@ class Intake:
         #: True between a revocation and the next assignment: nothing may be accepted.
         self._moving = True
         self._stopping = False
+        #: Next offset after the last one taken, under any assignment.
+        self._taken: dict[TopicPartition, int] = {}
         self._turn = 0
 
     @property
@@ -81,7 +83,7 @@ class Intake:
             records = await self._poll(self._slots.free)
             generation = self._generation
             for record in records:
-                if self._moving or generation != self._generation:
+                if not await self._may_take(record, generation):
                     break  # uncommitted, so the new owner gets them
                 await self._accept(record, generation)
 
@@ -127,13 +129,15 @@ class Intake:
             BrokerError: a record of the batch was not written; this worker cannot go on.
         """
         async with self._committing:
-            batch = self._swap()
+            # The generation of the batch, not the one in force once its records are written: by then the same
+            # records may have been taken again, and one commit would confirm both.
+            batch, generation = self._swap(), self._generation
             if not batch.offsets:
                 return
             confirmed = False
             try:
                 await asyncio.gather(*batch.written)
-                confirmed = await self._ask(batch.offsets, self._generation)
+                confirmed = await self._ask(batch.offsets, generation)
             finally:
                 self._resolve(batch, confirmed=confirmed)
 
@@ -152,6 +156,26 @@ class Intake:
                 records += polled
         return records or await self._consumer.poll(max_records=free, timeout=IDLE_POLL_SECONDS)
 
+    async def _may_take(self, record: Record, generation: int) -> bool:
+        """False when the group moved meanwhile, or this worker stops.
+
+        A record that came back after a move may still be held here: its claim must be taken back first. Both claims
+        name the same worker and offset, so that ABANDONED after the second STARTED would take back both.
+        """
+        while record.offset < self._taken.get(record.source, 0) and self._holds(record):
+            await self._slots.changed()
+            if self._stopping:
+                return False
+        return not self._moving and generation == self._generation
+
+    def _holds(self, record: Record) -> bool:
+        return any(
+            delivery.record.source == record.source
+            and delivery.record.offset == record.offset
+            and not delivery.accepted
+            for delivery in self._slots
+        )
+
     async def _accept(self, record: Record, generation: int) -> None:
         try:
             task = parse_task(record.headers, record.value)
@@ -169,6 +193,7 @@ class Intake:
         delivery = Delivery(record, task, self._batch, self._clock.now())
         self._batch.deliveries.append(delivery)
         self._slots.take(delivery)
+        self._taken[record.source] = record.offset + 1
         self._begin(delivery)
 
     async def _instead_of_start(self, record: Record, task: TaskRecord) -> asyncio.Future[Position] | None:

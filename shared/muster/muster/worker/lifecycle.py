@@ -198,7 +198,7 @@ class Worker(Generic[R]):
             delivery.settling = True
             seconds = self._clock.monotonic() - began
             self._meters.ran(task.task_type, seconds)
-            await self._settlement.settle(delivery, outcome)
+            await self._settlement.settle(delivery, outcome, self._pulse.check)
             _log.info(
                 "Task settled", action="task.settled", task_id=task.task_id, task_type=task.task_type,
                 attempt=task.attempt, outcome=type(outcome).__name__, seconds=round(seconds, 3),

@@ -6,6 +6,7 @@ What the outcome is was decided before; offsets are the intake's business.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -58,10 +59,14 @@ class Settlement:
             Revoked(**self._said_of(task), reason=reason, by=by),
         )
 
-    async def settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    async def settle(self, delivery: Delivery, outcome: Outcome, check_fence: Callable[[], None]) -> None:
         """Write an outcome and wait for it; all but a success wait for the acceptance first.
 
+        `check_fence` is asked at the last moment: a process that was frozen wakes up here, before its next heartbeat,
+        when another worker may have the task already. A success is welcome from anybody.
+
         Raises:
+            Fenced: this worker may have been declared dead.
             BrokerError: the record was not written; the worker must stop, recovery brings the task back.
         """
         task = delivery.task
@@ -72,6 +77,7 @@ class Settlement:
             written = await self.abandoned(delivery.record, task)
             outcome = Abandon()
         else:
+            check_fence()
             written = await self._settled(delivery, outcome)
         await written
         self._meters.settled(task.task_type, type(outcome).__name__)

@@ -126,6 +126,20 @@ async def test_a_worker_that_said_good_bye_is_not_waited_for(fleet: Fleet, track
     assert parse_task(records[-1].headers, records[-1].value).delivery == 2
 
 
+async def test_what_a_living_worker_gave_back_although_it_was_accepted_comes_back(
+    fleet: Fleet, tracker: Tracker
+) -> None:
+    # Given: the commit stood, its answer was lost, the group moved on, and the next answer was a refusal.
+    task, where = await fleet.submit("given-back")
+    await fleet.beat("living")
+    await fleet.accept([where])
+    await fleet.claim(task, where, "living", taken_back=True)
+
+    records = await fleet.read(fleet.lane, 2)
+
+    assert parse_task(records[-1].headers, records[-1].value).delivery == 2
+
+
 async def test_what_was_never_accepted_is_left_to_kafka_and_a_living_worker_is_left_alone(
     fleet: Fleet, tracker: Tracker, database: Pool
 ) -> None:

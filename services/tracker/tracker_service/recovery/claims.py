@@ -14,15 +14,18 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 # A claim counts while its task stands exactly where the claim put it (t.rank = c.rank): STARTED, this delivery.
 _OPEN_WORKERS = "SELECT DISTINCT worker FROM muster.claims WHERE open"
-_CLAIMED_TOPICS = "SELECT DISTINCT topic FROM muster.claims WHERE open AND worker = ANY($1::text[])"
+# A claim that was taken back counts like a dead worker's: when the answer to a commit is lost and the group moves on, a
+# worker takes its record for refused although it was accepted, and nobody else will ever claim it.
+_ANY_ABANDONED = "SELECT EXISTS (SELECT FROM muster.claims WHERE open AND abandoned)"
+_CLAIMED_TOPICS = "SELECT DISTINCT topic FROM muster.claims WHERE open AND (abandoned OR worker = ANY($1::text[]))"
 _CLOSE = """
     UPDATE muster.claims c SET open = false FROM muster.tasks t
-    WHERE c.open AND c.worker = ANY($1::text[]) AND t.task_id = c.task_id AND t.rank > c.rank"""
+    WHERE c.open AND (c.abandoned OR c.worker = ANY($1::text[])) AND t.task_id = c.task_id AND t.rank > c.rank"""
 _CLAIMS = """
     SELECT c.task_id, t.task_type, c.redrive, c.attempt, c.delivery, c.worker, c.topic, c."partition", c."offset",
         c.abandoned
     FROM muster.claims c JOIN muster.tasks t ON t.task_id = c.task_id AND t.rank = c.rank
-    WHERE c.task_id IN (SELECT task_id FROM muster.claims WHERE open AND worker = ANY($1::text[]))
+    WHERE c.task_id IN (SELECT task_id FROM muster.claims WHERE open AND (abandoned OR worker = ANY($1::text[])))
     ORDER BY c.task_id, c."offset" """
 _BEHIND = """
     SELECT count(*) FROM unnest($1::text[], $2::int[], $3::bigint[]) AS n (topic, "partition", until)
@@ -48,12 +51,17 @@ async def open_workers(connection: Connection) -> frozenset[str]:
     return frozenset(row["worker"] for row in await connection.fetch(_OPEN_WORKERS))
 
 
+async def any_abandoned(connection: Connection) -> bool:
+    """Whether a claim was taken back of which nobody has looked whether its task went on."""
+    return bool(await connection.fetchval(_ANY_ABANDONED))
+
+
 async def claimed_topics(connection: Connection, workers: Collection[str]) -> list[str]:
     return [row["topic"] for row in await connection.fetch(_CLAIMED_TOPICS, list(workers))]
 
 
 async def suspects(connection: Connection, dead: Collection[str]) -> list[Suspect]:
-    """Tasks still STARTED that a dead worker claims; claims of tasks that went on are closed on the way."""
+    """Tasks still STARTED that a dead worker claims or any worker gave back; claims of others are closed on the way."""
     await connection.execute(_CLOSE, list(dead))
     found: dict[tuple[str, str, int, int, int], list[Claim]] = {}
     for row in await connection.fetch(_CLAIMS, list(dead)):

@@ -81,7 +81,9 @@ class Recovery:
         holders = await claims.open_workers(connection)
         dead = frozenset(worker for worker in holders if self._death.is_dead(worker))
         self._death.forget(keep=holders)
-        if not dead or (dead <= self._known_dead and self._clock.monotonic() < self._quiet_until):
+        if not dead and not await claims.any_abandoned(connection):
+            return 0
+        if dead <= self._known_dead and self._clock.monotonic() < self._quiet_until:
             return 0
         for worker in sorted(dead - self._known_dead):
             WORKERS_LOST.labels(worker.partition("@")[0]).inc()

@@ -33,23 +33,29 @@ from muster.contracts.redrive import MAX_REDRIVES, Edit
 from muster.contracts.states import TaskState
 from muster.contracts.topics import Topics
 
+IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of tasks that failed.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+RateOption = Annotated[float | None, typer.Option(help="At most so many tasks a second.", min=0.01)]
+EditOption = Annotated[
+    list[str] | None, typer.Option(metavar="KEY:=JSON", help="Put this parameter over the original one; repeat it.")
+]
+AsTypeOption = Annotated[str | None, typer.Option(help="Run it as this task type.")]
+MaxOption = Annotated[int, typer.Option(help="Loop guard: refuse what was redriven so often.", min=1)]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
+
 
 def redrive(
-    task_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of tasks that failed.")] = None,
+    task_ids: IdsArgument = None,
     task_type: TypeOption = None,
     kind: KindOption = None,
     fingerprint: FingerprintOption = None,
     since: SinceOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    rate: Annotated[float | None, typer.Option(help="At most so many tasks a second.", min=0.01)] = None,
-    edit: Annotated[
-        list[str] | None, typer.Option(metavar="KEY:=JSON", help="Put this parameter over the original one; repeat it.")
-    ] = None,
-    as_type: Annotated[str | None, typer.Option(help="Run it as this task type.")] = None,
-    max_redrives: Annotated[int, typer.Option(help="Loop guard: refuse what was redriven so often.", min=1)] = (
-        MAX_REDRIVES
-    ),
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    dry_run: DryRunOption = False,
+    rate: RateOption = None,
+    edit: EditOption = None,
+    as_type: AsTypeOption = None,
+    max_redrives: MaxOption = MAX_REDRIVES,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run failed tasks again, under the same id, in the lane they came from.
@@ -67,12 +73,10 @@ def redrive(
     """
 
     async def plan() -> tuple[Chosen, Terms]:
-        parameters = parse_parameters(edit) if edit else None
-        choice = Choice(
-            ids=frozenset(task_ids) if task_ids else None, task_type=task_type, kind=kind, fingerprint=fingerprint,
-            since=parse_since(since),
-        )  # fmt: skip
-        return await _choose(choice), Terms(Edit(parameters=parameters, task_type=as_type), max_redrives, rate, dry_run)
+        ids = frozenset(task_ids) if task_ids else None
+        choice = Choice(ids=ids, task_type=task_type, kind=kind, fingerprint=fingerprint, since=parse_since(since))
+        change = Edit(parameters=parse_parameters(edit) if edit else None, task_type=as_type)
+        return await _choose(choice), Terms(change, max_redrives, rate, dry_run)
 
     chosen, terms = run(plan(), json=json)
     if chosen.places and not (yes or dry_run or task_ids):

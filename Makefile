@@ -58,6 +58,10 @@ check: .venv/ready ## Lint, types, import rules, architecture and deployment fil
 bench: .venv/ready ## Throughput and latency, beside the reference document's own stack
 	@$(BIN)/python tests/load/bench.py $(ARGS)
 
+.PHONY: chaos
+chaos: .venv/ready ## Kill everything while 20,000 tasks run, and count what was lost (ARGS=--broker: Kafka too)
+	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
+
 .PHONY: lock
 lock: .venv/ready ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv lock --quiet --upgrade

@@ -139,7 +139,7 @@ class Tracker:
         tracker = self._tracker
         api = Api(
             settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
-            producer=producer, admin=admin, freshness=freshness, beats=beats, waiting=waiting,
+            broker=broker, producer=producer, admin=admin, freshness=freshness, beats=beats, waiting=waiting,
             catalog=Catalog(pool, clock), callers=Callers(pool, tracker.secret_key),
             limit=RateLimit(tracker.rate_limit), refusals=RateLimit(tracker.refusal_limit),
         )  # fmt: skip

@@ -7,12 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from muster import __version__
 from muster.contracts.errors import Problem
 from muster.observability.metrics import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from tracker_service.api import errors
+from tracker_service.api import bulk_revocation, dead_letters, errors
 from tracker_service.api.context import Api
 from tracker_service.api.health import check_database, check_kafka
 from tracker_service.api.middleware import Edge
@@ -28,13 +29,15 @@ of the Django backend, or `X-API-Key`. Errors have one shape: `{"error": true, "
 
 def create_app(api: Api, *, live: Callable[[], bool]) -> FastAPI:
     """The application; `live`: whether the process's own loops run."""
-    app = FastAPI(
+    # The page's scripts come from here: an admin's token shall not meet those of a foreign host.
+    app = FastAPIOffline(
         title="Muster tracker", version=__version__, description=_DESCRIPTION, docs_url="/api/docs", redoc_url=None,
-        openapi_url="/api/openapi.json", redirect_slashes=False,
+        openapi_url="/api/openapi.json", static_url="/api/docs-assets", redirect_slashes=False,
     )  # fmt: skip
     app.state.api = api
     app.state.stats = Stats()
-    app.include_router(router)
+    for routes in (router, dead_letters.router, bulk_revocation.router):
+        app.include_router(routes)
     errors.install(app)
     _probes(app, api, live)
     app.add_middleware(Edge)

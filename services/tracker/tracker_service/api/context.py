@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from muster.contracts.topics import Topics
-from muster.ports import Admin, Clock, Producer
+from muster.ports import Admin, Broker, Clock, Producer
 from muster.settings import Settings
 
 from tracker_service.api.callers import Caller, Callers
@@ -34,6 +34,7 @@ class Api:
     pool: Pool
     store: Store
     reader: Reader
+    broker: Broker
     producer: Producer
     admin: Admin
     freshness: Freshness

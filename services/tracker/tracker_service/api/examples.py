@@ -42,7 +42,20 @@ ERROR: dict[str, Any] = {
 
 def body(model: type[BaseModel], example: Any) -> dict[str, Any]:
     """The request body of a route that reads it itself."""
-    return {"requestBody": {"content": {"application/json": {"schema": model.model_json_schema(), "example": example}}}}
+    schema = model.model_json_schema()
+    shown = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"content": {"application/json": {"schema": shown, "example": example}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with its definitions in place: inside the OpenAPI document, references to them would lead nowhere."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(reference := schema.get("$ref"), str):
+        return _inlined(definitions[reference.removeprefix("#/$defs/")], definitions)
+    return {name: _inlined(item, definitions) for name, item in schema.items()}
 
 
 def answers(example: Any, *refusals: int, status: int = 200) -> dict[int | str, dict[str, Any]]:

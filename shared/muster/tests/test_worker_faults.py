@@ -183,3 +183,20 @@ async def test_a_worker_that_was_frozen_past_its_fence_writes_no_retry(stage: St
         runs.may_end.set()
 
     assert stage.records(stage.topics.retry) == []
+
+
+async def test_a_worker_that_joins_slowly_beats_meanwhile(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs()
+    runs.may_end.set()
+    join = MemoryConsumer.start
+
+    async def join_slowly(consumer: MemoryConsumer) -> None:
+        # As long as Kafka waits for a member that has died.
+        if consumer.group is not None:
+            await asyncio.sleep(0.8)
+        await join(consumer)
+
+    monkeypatch.setattr(MemoryConsumer, "start", join_slowly)
+    async with stage.worker(make_app(runs), beat_seconds=0.05, fence_seconds=0.5):
+        task_id = await stage.submit("hold")
+        await wait_until(lambda: "Succeeded" in stage.said(task_id), "it has succeeded")

@@ -90,7 +90,6 @@ class Worker(Generic[R]):
             background = [
                 asyncio.create_task(self._watched(job), name=name)
                 for name, job in (
-                    ("heartbeat", self._pulse.run),
                     ("control", self._control.follow),
                     ("commits", self._intake.run_commits),
                 )
@@ -119,6 +118,8 @@ class Worker(Generic[R]):
         self._execution = Execution(self._app, cast(R, resources), self._compute, self._clock, self._report)
         await self._announce()
         await self._pulse.beat()
+        # Joining may take a session of somebody who died: a worker that is silent so long would have to stop itself.
+        stack.push_async_callback(_ended, asyncio.create_task(self._watched(self._pulse.run), name="heartbeat"))
         self._consumer.subscribe(self._topics.lanes(self._app.service), self._intake)
         await self._consumer.start()
         stack.push_async_callback(self._consumer.stop)
@@ -245,3 +246,8 @@ class Worker(Generic[R]):
         if self._stop.is_set():
             return False, "draining"
         return self._intake.assigned, "partitions assigned" if self._intake.assigned else "waiting for an assignment"
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from typing import Any
 
 import pytest
 from muster.adapters.memory import MemoryBroker
 from muster.adapters.memory_consumer import MemoryConsumer
+from muster.adapters.memory_producer import MemoryProducer
 from muster.contracts.errors import BrokerError
 from muster.contracts.retry import RetryPolicy
+from muster.ports import Position, TopicPartition
 from muster.testing import Stage, memory_stage, wait_until
 from muster.worker.app import TaskApp
 from muster.worker.context import Context
 from muster.worker.heartbeat import Fenced
+from muster.worker.intake import Intake
 
 
 class Runs:
@@ -200,3 +204,44 @@ async def test_a_worker_that_joins_slowly_beats_meanwhile(stage: Stage, monkeypa
     async with stage.worker(make_app(runs), beat_seconds=0.05, fence_seconds=0.5):
         task_id = await stage.submit("hold")
         await wait_until(lambda: "Succeeded" in stage.said(task_id), "it has succeeded")
+
+
+async def test_a_batch_is_never_committed_under_a_later_generation(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs()
+    acknowledge = asyncio.Event()
+    send = MemoryProducer.send
+
+    async def send_slowly(producer: MemoryProducer, topic: str, *args: Any, **named: Any) -> asyncio.Future[Position]:
+        written = await send(producer, topic, *args, **named)
+        return written if topic != stage.topics.events else asyncio.ensure_future(after(acknowledge, written))
+
+    assigned, on_assigned = asyncio.Event(), Intake.on_assigned
+
+    async def tell_assigned(intake: Intake, partitions: Collection[TopicPartition]) -> None:
+        await on_assigned(intake, partitions)
+        assigned.set()
+
+    monkeypatch.setattr(Intake, "on_assigned", tell_assigned)
+    # Given: STARTED is acknowledged only after the group has moved away and come back.
+    monkeypatch.setattr(MemoryProducer, "send", send_slowly)
+    monkeypatch.setattr("muster.worker.intake.REVOKE_SECONDS", 0.1)
+    async with stage.worker(make_app(runs)):
+        member = await joined(stage)
+        task_id = await stage.submit("fail")
+        await wait_until(lambda: runs.begun == [task_id], "it runs")
+        assigned.clear()
+        broker_of(stage).expel(member, rejoin_after=0.1)
+        await asyncio.wait_for(assigned.wait(), 10)
+        acknowledge.set()
+        await wait_until(lambda: bool(stage.records(stage.topics.retry)), "the retry was written")
+
+    # Then: only the second taking was accepted, and only it led to a retry.
+    assert stage.said(task_id) == ["Started", "Abandoned", "Started"]
+    assert len(stage.records(stage.topics.retry)) == 1
+
+
+async def after(event: asyncio.Event, written: asyncio.Future[Position]) -> Position:
+    await event.wait()
+    return await written

@@ -159,7 +159,7 @@ def test_a_dry_run_writes_nothing_and_an_edit_is_written(lane: str) -> None:
     assert read_lane(lane) == []
     lines("redrive", "t1", "t2", "--edit", "n:=2", "--as-type", "greet", "--rate", "500")
 
-    assert {item["task_id"]: item["outcome"] for item in planned[:-1]} == {"t1": "redriven", "t2": "refused"}
+    assert {item["task_id"]: item["outcome"] for item in planned[:-1]} == {"t1": "planned", "t2": "refused"}
     assert {(task.task_id, task.task_type, task.body) for task in read_lane(lane)} == {
         ("t1", "greet", b'{"n":2}'),
         ("t2", "greet", b'{"n":2}'),

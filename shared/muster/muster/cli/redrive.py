@@ -156,21 +156,21 @@ async def _unknown(task_id: str) -> TaskState | None:
 
 
 def _line(outcome: Outcome) -> Text:
-    colour = {"redriven": "green", "refused": "red"}.get(outcome.outcome, "yellow")
+    colour = {"redriven": "green", "planned": "cyan", "refused": "red"}.get(outcome.outcome, "yellow")
     end = f"-> {outcome.lane}, round {outcome.redrive + 1}" if outcome.lane else outcome.reason
     text = f"  {plain(outcome.task_id, 200)}  {plain(outcome.task_type, 60)}  {plain(end)}"
     return Text.assemble((f"{outcome.outcome:8}", colour), text)
 
 
 def _sum_up(counts: Counter[str], terms: Terms, *, knows_states: bool, json: bool) -> None:
+    done = "planned" if terms.dry_run else "redriven"
     if json:
-        names = ("redriven", "skipped", "refused", "superseded")
+        names = (done, "skipped", "refused", "superseded")
         print_json({"dry_run": terms.dry_run, **{name: counts[name] for name in names}})
         return
-    verb = "would be redriven" if terms.dry_run else "redriven"
     out.print(
-        f"{counts['redriven']:,} {verb}, {counts['skipped']:,} skipped, {counts['refused']:,} refused, "
+        f"{counts[done]:,} {done}, {counts['skipped']:,} skipped, {counts['refused']:,} refused, "
         f"{counts['superseded']:,} older letters passed over"
     )
-    if counts["redriven"] and not knows_states:
+    if counts[done] and not knows_states:
         err.print("MUSTER_API_URL is not set: a task redriven before that has not failed since would run twice.")

@@ -48,7 +48,7 @@ class Chosen(NamedTuple):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one letter: `redriven`, `skipped` or `refused`; to which lane it went, or why not."""
+    """What became of one letter: `redriven` (`planned` in a dry run), `skipped` or `refused`; its lane, or why not."""
 
     task_id: str
     task_type: str
@@ -95,7 +95,7 @@ class Redriving:
         self._state_of = state_of
 
     async def run(self, chosen: Chosen, on_progress: OnProgress) -> AsyncGenerator[Outcome, None]:
-        """One outcome per letter; `redriven` is said when Kafka has the record (or would be asked to, in a dry run).
+        """One outcome per letter; `redriven` is said when Kafka has the record.
 
         Raises:
             BrokerError: some may not have been written.
@@ -136,7 +136,8 @@ class Redriving:
             )  # fmt: skip
         except RedriveRefused as refusal:
             return msgspec.structs.replace(said, reason=str(refusal)), None
-        return msgspec.structs.replace(said, outcome="redriven", redrive=again.task.redrive, lane=again.lane), again
+        done = "planned" if self._terms.dry_run else "redriven"
+        return msgspec.structs.replace(said, outcome=done, redrive=again.task.redrive, lane=again.lane), again
 
     async def _paced(self, next_at: float) -> float:
         """Wait for this record's turn; when the next one's comes."""

@@ -16,6 +16,7 @@ class Mutation(Enum):
     UNFENCED_SETTLEMENT = "a worker that woke up settles before it looks at the age of its heartbeat"
     NO_BARRIER = "recovery judges without waiting for the projection"
     ABANDONED_IGNORED = "recovery judges claims of dead workers only, not those that were taken back"
+    HASTY_LEADER = "a new tracker judges while what the one before it wrote may still be on its way"
     NO_COMMITTED_CHECK = "recovery redelivers what nobody accepted"
     LAST_CLAIM_ONLY = "recovery knows only the last claim to a delivery"
     EARLY_RELEASE = "a delayed record goes to its lane after its first hop"

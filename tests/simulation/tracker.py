@@ -95,6 +95,7 @@ class Tracker(Process):
         self._notes, self._mutation = notes, mutation
         self._death = DeathClock(lease=LEASE, longest_step=2 * BEAT)
         self._unwritten = 0
+        self._leads_since = timeline.now
         self._beat()
         self._project()
         self.later(ROUND, self._round)
@@ -129,7 +130,8 @@ class Tracker(Process):
     def _round(self) -> None:
         claims = self._projection.claims()
         dead = {claim.key.worker for claim in claims if self._death.is_dead(claim.key.worker)}
-        if self._unwritten or not any(self._suspicious(claim, dead) for claim in claims):
+        settled = self.timeline.now - self._leads_since >= LEASE or self._mutation is Mutation.HASTY_LEADER
+        if not settled or self._unwritten or not any(self._suspicious(claim, dead) for claim in claims):
             self.later(ROUND, self._round)
             return
         committed = {(p.topic, p.partition): offset for p, offset in self._group.committed.items()}  # (a)

@@ -19,6 +19,10 @@ class DeathClock:
         self._seen: dict[str, float] = {}
         self._left: set[str] = set()
 
+    @property
+    def lease(self) -> float:
+        return self._lease
+
     def own_beat_returned(self, monotonic: float) -> None:
         if self._last_return is not None:
             self._time += min(max(0.0, monotonic - self._last_return), self._longest_step)

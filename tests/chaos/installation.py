@@ -111,6 +111,11 @@ class Installation:
         for program in self.programs:
             program.start()
 
+    def has_run_tasks(self, worker: Program) -> bool:
+        """Whether its present process has begun any."""
+        pid = worker.identity.pid if worker.identity else 0
+        return any(log.stat().st_size for log in self.runs.glob(f"{pid}-*.log"))
+
     def restart_broker(self) -> float:
         """Kill Kafka and start it on its old port and data; returns how many seconds it was away."""
         began = time.monotonic()

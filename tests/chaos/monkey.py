@@ -12,6 +12,7 @@ from .installation import Installation, Program
 #: How often whom: workers hold the tasks.
 _WORKERS, _TRACKER = 0.6, 0.8
 _KILLED = 0.7
+_BUSY = 0.8
 
 
 class Monkey:
@@ -57,7 +58,10 @@ class Monkey:
     def _victim(self) -> Program:
         roll = self._dice.random()
         if roll < _WORKERS:
-            return self._dice.choice(self._installation.workers)
+            # One that has begun tasks, most of the time: a worker that has not joined yet has nothing to lose.
+            workers = self._installation.workers
+            busy = [worker for worker in workers if self._installation.has_run_tasks(worker)]
+            return self._dice.choice(busy if busy and self._dice.random() < _BUSY else workers)
         return self._installation.tracker if roll < _TRACKER else self._installation.scheduler
 
     async def _pause(self, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -54,16 +55,17 @@ def submit(
     """
 
     options: SubmitOptions = {
-        "lane": lane, "countdown": countdown, "eta": parse_instant(eta) if eta else None, "expires": expires,
-        "order_key": order_key, "idempotency_key": idempotency_key, "service": service,
+        "lane": lane, "countdown": countdown, "expires": expires, "order_key": order_key,
+        "idempotency_key": idempotency_key, "service": service,
     }  # fmt: skip
-    values = parse_parameters(parameters or (), json_parameters)
-    _exit_by(run(_submit(task_type, values, options, watch, timeout, quiet=quiet, json=json), json=json))
+    typed = parameters or (), json_parameters
+    _exit_by(run(_submit(task_type, typed, eta, options, watch, timeout, quiet=quiet, json=json), json=json))
 
 
 async def _submit(
     task_type: str,
-    values: dict[str, Any],
+    typed: tuple[Sequence[str], str | None],
+    eta: str | None,
     options: SubmitOptions,
     watch: bool,
     timeout: float | None,
@@ -71,6 +73,9 @@ async def _submit(
     quiet: bool,
     json: bool,
 ) -> list[TaskStatus]:
+    values = parse_parameters(*typed)
+    if eta:
+        options["eta"] = parse_instant(eta)
     async with connect(patience=PATIENCE) as client:
         result = await client.submit(task_type, values, timeout=2 * PATIENCE, **options)
         if not (watch and json):

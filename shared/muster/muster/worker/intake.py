@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 
 from muster.contracts.dead_letter import task_of_unreadable
-from muster.contracts.envelope import Failure, TaskRecord, parse_task
+from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import BrokerError, CommitRefused, InvalidRecord
-from muster.contracts.states import FailureKind
 from muster.contracts.topics import Lane, Topics
 from muster.observability.logging import get_logger
 from muster.ports import Clock, Consumer, Position, Record, TopicPartition
@@ -20,7 +19,7 @@ from muster.worker.control import Control
 from muster.worker.delivery import Acceptance, Delivery
 from muster.worker.lanes import order_of_turn
 from muster.worker.meters import Meters
-from muster.worker.outcome import DeadLetter
+from muster.worker.outcome import outcome_of_invalid
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
 
@@ -214,12 +213,11 @@ class Intake:
 
     async def _refuse(self, record: Record, error: InvalidRecord) -> asyncio.Future[Position]:
         task = task_of_unreadable(record.headers, topic=record.topic, partition=record.partition, offset=record.offset)
-        failure = Failure(kind=FailureKind.INVALID, error="InvalidRecord", message=str(error))
         _log.warning(
             "Refused a record that is no task", action="task.invalid", task_id=task.task_id, topic=record.topic,
             partition=record.partition, offset=record.offset, error=str(error),
         )  # fmt: skip
-        return await self._settlement.dead_letter(record, task, DeadLetter(failure))
+        return await self._settlement.dead_letter(record, task, outcome_of_invalid(error))
 
     def _gather(self, record: Record, written: asyncio.Future[Position], generation: int) -> bool:
         """Put a record into the open batch; False when the group moved while its record was being queued."""

@@ -18,6 +18,7 @@ from muster.contracts.errors import (
 )
 from muster.contracts.retry import UNKNOWN_TASK
 from muster.contracts.states import FailureKind
+from muster.observability.logging import format_exception
 from muster.observability.redaction import redact_text
 from muster.worker.app import TaskType
 
@@ -78,13 +79,18 @@ def outcome_of_error(
     kind = _kind(error, task)
     failure = describe(error, kind)
     if kind in (FailureKind.PERMANENT, FailureKind.INVALID):
-        return DeadLetter(failure, _bounded_traceback(error))
+        return DeadLetter(failure, format_exception(error, limit=MAX_TRACEBACK))
     delay = task.retry.delay(record.attempt - record.unknown, rng)
     if delay is None:
-        return DeadLetter(failure, _bounded_traceback(error))
+        return DeadLetter(failure, format_exception(error, limit=MAX_TRACEBACK))
     if isinstance(error, Retry) and error.after is not None:
         delay = max(0.0, error.after)
     return RetryAt(now + timedelta(seconds=delay), failure)
+
+
+def outcome_of_invalid(error: ContractError) -> DeadLetter:
+    """What cannot be read as a task is final; nothing ran, so there is no traceback worth keeping."""
+    return DeadLetter(describe(error, FailureKind.INVALID))
 
 
 def outcome_of_unknown_type(
@@ -128,8 +134,3 @@ def _kind(error: BaseException, task: TaskType) -> FailureKind:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _bounded_traceback(error: BaseException) -> str:
-    text = redact_text("".join(traceback.format_exception(error)))
-    return text if len(text) <= MAX_TRACEBACK else "...\n" + text[-MAX_TRACEBACK:]

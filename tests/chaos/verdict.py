@@ -69,14 +69,14 @@ async def judge(installation: Installation, submitted: Submitted) -> Verdict:
     finally:
         await connection.close()
     verdict = Verdict(tasks=len(submitted.tasks))
-    _count_ends(verdict, submitted, states)
+    count_ends(verdict, submitted, states)
     verdict.count("duplicate_effects", [task_id for task_id, count in effects.items() if count > 1])
     successes = [task_id for task_id, (state, _) in states.items() if state == "SUCCESS"]
     verdict.count("missing_effects", [task_id for task_id in successes if task_id not in effects])
     runs = read_runs(installation.runs)
     verdict.runs = len(runs)
     verdict.extra_runs = len(runs) - len({(run.task_id, run.attempt) for run in runs})
-    _count_retries(verdict, runs, await _read(installation, installation.topics.retry))
+    count_retries(verdict, runs, await _read(installation, installation.topics.retry))
     return verdict
 
 
@@ -85,7 +85,7 @@ def read_runs(folder: Path) -> list[Run]:
     return [Run(task_id, int(attempt), int(delivery), float(at)) for task_id, attempt, delivery, at in lines]
 
 
-def _count_ends(verdict: Verdict, submitted: Submitted, states: dict[str, tuple[str, str | None]]) -> None:
+def count_ends(verdict: Verdict, submitted: Submitted, states: dict[str, tuple[str, str | None]]) -> None:
     found: dict[str, list[str]] = defaultdict(list)
     for task_id, kind in submitted.tasks.items():
         state, failure = states.get(task_id, (None, None))
@@ -104,7 +104,7 @@ def _count_ends(verdict: Verdict, submitted: Submitted, states: dict[str, tuple[
         verdict.count(name, task_ids)
 
 
-def _count_retries(verdict: Verdict, runs: list[Run], records: list[Record]) -> None:
+def count_retries(verdict: Verdict, runs: list[Run], records: list[Record]) -> None:
     """Each next attempt was begun by one record, and not run before its due time."""
     due: dict[tuple[str, int], float] = {}
     begun: Counter[tuple[str, int]] = Counter()

@@ -55,6 +55,7 @@ def make_app(runs: Runs) -> TaskApp[None]:
         try:
             await runs.may_end.wait()
         except asyncio.CancelledError:
+            runs.cancelled.append(ctx.task_id)
             await asyncio.sleep(0.5)
             raise
 
@@ -82,7 +83,9 @@ def broker_of(stage: Stage) -> MemoryBroker:
 async def joined(stage: Stage) -> MemoryConsumer:
     """The one worker's membership, once it has joined."""
     group = stage.topics.group("media")
-    await wait_until(lambda: bool(broker_of(stage).members(group)), "the worker has joined")
+    await wait_until(
+        lambda: any(member.assignment() for member in broker_of(stage).members(group)), "the worker has its partitions"
+    )
     return broker_of(stage).members(group)[0]
 
 
@@ -91,8 +94,10 @@ async def test_a_task_whose_commit_is_refused_is_abandoned_and_runs_elsewhere(st
     async with stage.worker(make_app(runs)):
         member = await joined(stage)
         # Given: the group has moved on without the worker knowing, so its next commit is refused.
-        broker_of(stage).expel(member, rejoin_after=0.2)
+        broker_of(stage).expel(member, rejoin_after=None)
         task_id = await stage.submit("hold")
+        await wait_until(lambda: runs.cancelled == [task_id], "the refusal is known")
+        await broker_of(stage).readmit(member)
 
         await wait_until(lambda: runs.begun.count(task_id) == 2, "it was taken again after the rebalance")
         runs.may_end.set()
@@ -106,8 +111,10 @@ async def test_no_retry_is_written_for_a_task_that_was_never_accepted(stage: Sta
     runs = Runs()
     async with stage.worker(make_app(runs)):
         member = await joined(stage)
-        broker_of(stage).expel(member, rejoin_after=0.2)
+        broker_of(stage).expel(member, rejoin_after=None)
         task_id = await stage.submit("fail")
+        await wait_until(lambda: "Abandoned" in stage.said(task_id), "the refusal is known")
+        await broker_of(stage).readmit(member)
         await wait_until(lambda: bool(stage.records(stage.topics.retry)), "the second taker wrote its retry")
 
     assert runs.begun.count(task_id) == 2
@@ -169,8 +176,10 @@ async def test_a_record_that_came_back_is_taken_only_after_its_first_claim_is_ta
     async with stage.worker(make_app(runs)):
         member = await joined(stage)
         # Given: the group moves on and comes back to this worker before the cancelled task has ended.
-        broker_of(stage).expel(member, rejoin_after=0.05)
+        broker_of(stage).expel(member, rejoin_after=None)
         task_id = await stage.submit("linger")
+        await wait_until(lambda: runs.cancelled == [task_id], "the refusal is known")
+        await broker_of(stage).readmit(member)
         await wait_until(lambda: runs.begun.count(task_id) == 2, "it was taken again")
         runs.may_end.set()
         await wait_until(lambda: "Succeeded" in stage.said(task_id), "it has succeeded")

@@ -94,6 +94,12 @@ class MemoryBroker:
             self._rejoining.add(task)
             task.add_done_callback(self._rejoining.discard)
 
+    async def readmit(self, member: MemoryConsumer) -> None:
+        """Let a member that was expelled for good learn of it (its partitions are revoked) and join again."""
+        if member.group is None:
+            raise ValueError(f"{member.name} is in no group")
+        await self._rejoin(member.group, member, 0.0)
+
     def members(self, group: str) -> list[MemoryConsumer]:
         """The group's members, in the order in which they joined."""
         return [member for member in self._group(group).members if isinstance(member, MemoryConsumer)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -253,6 +253,3 @@ class Effect(Protocol):
 
     def finish(self, result: Any = None) -> None:
         """Set the JSON result that is stored with the guard."""
-
-
-Awaiter = Callable[[], Awaitable[None]]

@@ -9,7 +9,6 @@ MusterError
 │   ├── PermanentError          can never succeed: dead letter `permanent`
 │   ├── Retry                   run me again, after my own delay if I name one
 │   └── TimeLimitExceeded       the soft limit was reached, or the hard one killed the task
-├── TaskCancelled             the engine took the task back: revoked, abandoned, or drained
 ├── BrokerError               Kafka refused or did not answer
 │   └── CommitRefused           the records belong to another worker now
 ├── StoreError                PostgreSQL refused or did not answer
@@ -92,14 +91,6 @@ class TimeLimitExceeded(TaskError):
         super().__init__(f"the task ran longer than its {kind} time limit of {limit:g} s")
         self.limit = limit
         self.hard = hard
-
-
-class TaskCancelled(MusterError):
-    """The engine took a running task back; `reason` is revoked, abandoned or drained."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the task was taken back: {reason}")
-        self.reason = reason
 
 
 class BrokerError(MusterError):

@@ -68,6 +68,10 @@ async def test_partitions_are_revoked_before_they_are_assigned_anew(scene: Scene
 
     second = await scene.member(topic)
     await scene.shared_out([first, second], 4)
+    # The assignment is seen before its listener has been told of it.
+    async with asyncio.timeout(10):
+        while story.said[-1][0] != "assigned":
+            await first.poll(timeout=0.05, only=())
 
     what = [(name, partitions) for name, partitions in story.said if partitions]
     assert what[0] == ("assigned", everything)

@@ -235,7 +235,7 @@ async def test_a_batch_is_never_committed_under_a_later_generation(
     monkeypatch.setattr(Intake, "on_assigned", tell_assigned)
     # Given: STARTED is acknowledged only after the group has moved away and come back.
     monkeypatch.setattr(MemoryProducer, "send", send_slowly)
-    monkeypatch.setattr("muster.worker.intake.REVOKE_SECONDS", 0.1)
+    monkeypatch.setattr("muster.worker.acceptance.REVOKE_SECONDS", 0.1)
     async with stage.worker(make_app(runs)):
         member = await joined(stage)
         task_id = await stage.submit("fail")

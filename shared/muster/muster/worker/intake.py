@@ -1,32 +1,28 @@
-"""Takes records from the lanes and accepts them by commit. Running them is not done here.
+"""Takes records from the lanes, claims them and begins their tasks. Running them is not done here.
 
-The offset says who has accepted a task, never how it went. A batch of STARTED records is acknowledged first, then its
-offsets are committed under the group's generation: whoever accepted a task is visible to the recovery by then.
+That a record counts as taken only once its offset is committed is acceptance.py's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 from muster.contracts.dead_letter import task_of_unreadable
 from muster.contracts.envelope import TaskRecord, parse_task
-from muster.contracts.errors import BrokerError, CommitRefused, InvalidRecord
+from muster.contracts.errors import InvalidRecord
 from muster.contracts.topics import Lane, Topics
 from muster.observability.logging import get_logger
 from muster.ports import Clock, Consumer, Position, Record, TopicPartition
+from muster.worker.acceptance import Acceptances
 from muster.worker.control import Control
-from muster.worker.delivery import Acceptance, Delivery
+from muster.worker.delivery import Delivery
 from muster.worker.lanes import order_of_turn
 from muster.worker.meters import Meters
 from muster.worker.outcome import outcome_of_invalid
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
 
-#: How long acceptances are gathered for one commit: a commit costs the broker about as much as ten records.
-COMMIT_SECONDS = 0.02
-#: A revoked partition waits for our last commit this long, well within any session timeout.
-REVOKE_SECONDS = 5.0
 IDLE_POLL_SECONDS = 0.5
 
 _log = get_logger(__name__)
@@ -38,6 +34,7 @@ class Intake:
     def __init__(
         self,
         consumer: Consumer,
+        acceptances: Acceptances,
         settlement: Settlement,
         control: Control,
         slots: Slots,
@@ -48,6 +45,7 @@ class Intake:
         begin: Callable[[Delivery], None],
     ) -> None:
         self._consumer = consumer
+        self._acceptances = acceptances
         self._settlement = settlement
         self._control = control
         self._slots = slots
@@ -57,13 +55,6 @@ class Intake:
         self._service = service
         self._begin = begin
         self._lanes: dict[Lane, list[TopicPartition]] = {}
-        self._batch = Acceptance()
-        self._gathering = asyncio.Event()
-        self._committing = asyncio.Lock()
-        #: Counts assignments; what was polled or accepted under an older one is not ours to commit.
-        self._generation = 0
-        #: True between a revocation and the next assignment: nothing may be accepted.
-        self._moving = True
         self._stopping = False
         #: Next offset after the last one taken, under any assignment.
         self._taken: dict[TopicPartition, int] = {}
@@ -71,7 +62,7 @@ class Intake:
 
     @property
     def assigned(self) -> bool:
-        return not self._moving
+        return not self._acceptances.moving
 
     async def run(self) -> None:
         """Poll and accept until `stop`."""
@@ -80,19 +71,11 @@ class Intake:
                 await self._slots.changed()
                 continue
             records = await self._poll(self._slots.free)
-            generation = self._generation
+            generation = self._acceptances.generation
             for record in records:
                 if not await self._may_take(record, generation):
                     break  # uncommitted, so the new owner gets them
                 await self._accept(record, generation)
-
-    async def run_commits(self) -> None:
-        """Commit what was accepted, batch by batch, until cancelled."""
-        while True:
-            await self._gathering.wait()
-            await self._clock.sleep(COMMIT_SECONDS)
-            self._gathering.clear()
-            await self.commit()
 
     def stop(self) -> None:
         """Accept nothing more once the poll under way has ended."""
@@ -101,57 +84,30 @@ class Intake:
 
     async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Called before partitions move: commit what was accepted, then let go."""
-        self._moving = True
         self._lanes = {}
-        try:
-            async with asyncio.timeout(REVOKE_SECONDS):
-                await self.commit()
-        except (TimeoutError, BrokerError) as error:
-            _log.warning("The last commit before a move failed", action="intake.revoke_failed", error=str(error))
-        finally:
-            self._generation += 1
-            self._resolve(self._swap(), confirmed=False)
+        await self._acceptances.let_go()
 
     async def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Called with the whole new assignment."""
         self._lanes = {
             lane: [p for p in partitions if p.topic == self._topics.lane(self._service, lane)] for lane in Lane
         }
-        self._moving = False
+        self._acceptances.go_on()
         self._meters.rebalances.inc()
         _log.info("Assigned", action="intake.assigned", partitions=len(partitions))
-
-    async def commit(self) -> None:
-        """Accept the open batch: wait for its records, then commit its offsets; a refusal cancels its tasks.
-
-        Raises:
-            BrokerError: a record of the batch was not written; this worker cannot go on.
-        """
-        async with self._committing:
-            # The generation of the batch, not the one in force once its records are written: by then the same
-            # records may have been taken again, and one commit would confirm both.
-            batch, generation = self._swap(), self._generation
-            if not batch.offsets:
-                return
-            confirmed = False
-            try:
-                await asyncio.gather(*batch.written)
-                confirmed = await self._ask(batch.offsets, generation)
-            finally:
-                self._resolve(batch, confirmed=confirmed)
 
     async def _poll(self, free: int) -> list[Record]:
         """At most `free` records, all of the assignment in force when it returns."""
         self._turn += 1
         records: list[Record] = []
-        generation = self._generation
+        generation = self._acceptances.generation
         for lane in order_of_turn(self._turn):
             partitions = self._lanes.get(lane)
             if partitions and len(records) < free:
                 polled = await self._consumer.poll(max_records=free - len(records), timeout=0, only=partitions)
-                if generation != self._generation:
+                if generation != self._acceptances.generation:
                     # What was polled before the move is not ours any more; the new owner reads it again.
-                    generation, records = self._generation, []
+                    generation, records = self._acceptances.generation, []
                 records += polled
         return records or await self._consumer.poll(max_records=free, timeout=IDLE_POLL_SECONDS)
 
@@ -165,7 +121,7 @@ class Intake:
             await self._slots.changed()
             if self._stopping:
                 return False
-        return not self._moving and generation == self._generation
+        return self._acceptances.open_in(generation)
 
     def _holds(self, record: Record) -> bool:
         return any(
@@ -179,18 +135,17 @@ class Intake:
         try:
             task = parse_task(record.headers, record.value)
         except InvalidRecord as error:
-            self._gather(record, await self._refuse(record, error), generation)
+            self._acceptances.gather(record, await self._refuse(record, error), generation)
             return
         instead = await self._instead_of_start(record, task)
         if instead is not None:
-            self._gather(record, instead, generation)
+            self._acceptances.gather(record, instead, generation)
             return
         claimed = await self._settlement.started(record, task)
-        if not self._gather(record, claimed, generation):
+        if not self._acceptances.gather(record, claimed, generation):
             await self._settlement.abandoned(record, task)
             return
-        delivery = Delivery(record, task, self._batch, self._clock.now())
-        self._batch.deliveries.append(delivery)
+        delivery = self._acceptances.deliver(record, task, self._clock.now())
         self._slots.take(delivery)
         self._taken[record.source] = record.offset + 1
         self._begin(delivery)
@@ -218,37 +173,3 @@ class Intake:
             partition=record.partition, offset=record.offset, error=str(error),
         )  # fmt: skip
         return await self._settlement.dead_letter(record, task, outcome_of_invalid(error))
-
-    def _gather(self, record: Record, written: asyncio.Future[Position], generation: int) -> bool:
-        """Put a record into the open batch; False when the group moved while its record was being queued."""
-        if self._moving or generation != self._generation:
-            return False  # uncommitted: the new owner reads it again
-        self._batch.written.append(written)
-        self._batch.offsets[record.source] = record.offset + 1
-        self._gathering.set()
-        return True
-
-    async def _ask(self, offsets: Mapping[TopicPartition, int], generation: int) -> bool:
-        """Commit, again after an answer that did not come: only the group's own refusal is a no."""
-        while generation == self._generation:
-            try:
-                await self._consumer.commit(offsets)
-                return True
-            except CommitRefused as refusal:
-                self._meters.commits_refused.inc()
-                _log.warning("Acceptance refused", action="intake.refused", reason=str(refusal))
-                return False
-            except BrokerError as error:
-                _log.warning("No answer to a commit; asking again", action="intake.commit_retry", error=str(error))
-                await self._clock.sleep(0.2)
-        return False
-
-    def _swap(self) -> Acceptance:
-        batch, self._batch = self._batch, Acceptance()
-        return batch
-
-    def _resolve(self, batch: Acceptance, *, confirmed: bool) -> None:
-        batch.confirmed.set_result(confirmed)
-        if not confirmed:
-            for delivery in batch.deliveries:
-                delivery.cancel("abandoned")

@@ -20,6 +20,7 @@ from muster.observability.metrics import BUILD
 from muster.observability.server import AdminServer, CheckResult
 from muster.ports import Admin, Broker, Clock, Compute
 from muster.settings import Settings
+from muster.worker.acceptance import Acceptances
 from muster.worker.app import TaskApp
 from muster.worker.control import Control
 from muster.worker.delivery import Delivery
@@ -55,8 +56,10 @@ class Worker(Generic[R]):
         self._meters = Meters(app.service, frozenset(app.tasks))
         self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)
         self._control = Control(broker, self._topics, self._on_revocation)
+        self._acceptances = Acceptances(self._consumer, clock, self._meters)
         self._intake = Intake(
             self._consumer,
+            self._acceptances,
             self._settlement,
             self._control,
             self._slots,
@@ -91,7 +94,7 @@ class Worker(Generic[R]):
                 asyncio.create_task(self._watched(job), name=name)
                 for name, job in (
                     ("control", self._control.follow),
-                    ("commits", self._intake.run_commits),
+                    ("commits", self._acceptances.run),
                 )
             ]
             intake = asyncio.create_task(self._watched(self._intake.run), name="intake")
@@ -168,7 +171,7 @@ class Worker(Generic[R]):
         _log.info("Draining", action="worker.drain", worker=self.id, running=self._slots.running)
         self._intake.stop()
         await intake
-        await self._intake.commit()
+        await self._acceptances.commit()
         await self._consumer.stop()
         try:
             async with asyncio.timeout(self._settings.grace_seconds):

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from media_service.resources import Effects, MediaResources
-from media_service.storage import StorageUnavailable
+from media_service.resources import MediaResources
 from media_service.tasks import app
 from muster.adapters.clock import SystemClock
 from muster.adapters.postgres import EffectStore, create_pool
@@ -22,6 +21,8 @@ from muster.worker.outcome import DeadLetter, Outcome, RetryAt, Succeed
 from PIL import Image
 from rotc.connection import connected
 from rotc.migrate import migrate
+from rotc.service_resources import Effects
+from rotc.storage import StorageUnavailable
 
 PDF = b"%PDF-1.7\ntrailer <<>>\nstartxref\n9\n%%EOF\n"
 

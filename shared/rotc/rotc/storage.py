@@ -15,6 +15,8 @@ from muster.contracts.errors import PermanentError, Retry
 from pydantic import SecretStr
 from urllib3 import Timeout
 
+from rotc.service_settings import StorageSettings
+
 CONNECT_SECONDS = 10.0
 _RESOURCE_TYPES = ("image", "raw")
 
@@ -52,6 +54,17 @@ class CloudinaryStorage:
     api_secret: SecretStr
     upload_prefix: str
     timeout_seconds: float
+
+    @classmethod
+    def of(cls, settings: StorageSettings) -> CloudinaryStorage:
+        """The account that the settings name; nothing is asked of it yet."""
+        return cls(
+            settings.cloudinary_cloud_name,
+            settings.cloudinary_api_key,
+            settings.cloudinary_api_secret,
+            settings.cloudinary_upload_prefix,
+            settings.cloudinary_timeout_seconds,
+        )
 
     async def upload(self, data: bytes, public_id: str, resource_type: str) -> str:
         answer = await self._call(

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from media_service.storage import CloudinaryStorage, StorageRefused, StorageUnavailable
 from muster_local.cloudinary import CloudinaryAccount, create_app
 from pydantic import SecretStr
+from rotc.storage import CloudinaryStorage, StorageRefused, StorageUnavailable
 
 GIF = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
 PICTURE, LETTER = "rotc/profile_pic/profile_pic_1", "rotc/excuse_letter/excuse_letter_1.pdf"

@@ -90,7 +90,8 @@ def test_an_image_holds_its_own_service_and_no_other(
     imported = _run([tmp_path / "environment/bin/python", "-c", script], cwd=tmp_path)
     assert imported.returncode == 0, imported.stderr
     needs = (ROOT / f"services/{service}/pyproject.toml").read_text()
-    assert imported.stdout.strip() == str([f"{service}_service", "muster", *(["rotc"] if re.search(r'"rotc[["]', needs) else [])])
+    domain = ["rotc"] if re.search(r'"rotc["[]', needs) else []
+    assert imported.stdout.strip() == str([f"{service}_service", "muster", *domain])
 
 
 def test_a_package_that_the_lock_does_not_name_stops_the_build(context: Path, install: Install) -> None:

@@ -3,6 +3,7 @@
 RotcError
 ├── UnknownEntity
 ├── DamagedImages
+├── DamagedGradingRules
 ├── MigrationRefused
 ├── DemoRefused
 └── DatabaseUnreachable
@@ -28,6 +29,13 @@ class DamagedImages(RotcError):
     def __init__(self, activity_id: int) -> None:
         super().__init__(f"activities.images of activity {activity_id} is not a JSON array of URLs; repair it first.")
         self.activity_id = activity_id
+
+
+class DamagedGradingRules(RotcError):
+    """The grading rules in system_settings cannot be used; a person has to repair them first."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The grading rules (system_settings, key grading_rules) cannot be used: {reason}.")
 
 
 class MigrationRefused(RotcError):

@@ -67,9 +67,13 @@ def test_a_drained_worker_hands_its_running_task_to_another(system: System, api:
         host.release.set()
 
         status = api.ended(task_id)
-    runs = [(run["attempt"], run["delivery"], run["worker"]) for run in api.details(task_id)["attempts"]]
+    runs = [
+        (run["attempt"], run["delivery"], run["worker"], run["outcome"]) for run in api.details(task_id)["attempts"]
+    ]
     assert status["status"] == "SUCCESS"
-    assert runs == [(1, 1, before), (1, 2, status["worker"])], "another worker, and no attempt burnt"
+    assert runs == [
+        (1, 1, before, "HANDED_BACK"), (1, 2, status["worker"], "SUCCESS"),
+    ], "another worker, and no attempt burnt"  # fmt: skip
     assert status["worker"] != before
     assert second.drain() == 0
 

@@ -19,5 +19,6 @@ class Mutation(Enum):
     HASTY_LEADER = "a new tracker judges while what the one before it wrote may still be on its way"
     NO_COMMITTED_CHECK = "recovery redelivers what nobody accepted"
     LAST_CLAIM_ONLY = "recovery knows only the last claim to a delivery"
+    HAND_BACKS_COUNTED = "a delivery that was handed back counts as a lost worker"
     EARLY_RELEASE = "a delayed record goes to its lane after its first hop"
     UNFENCED_MOVER = "a mover that was replaced can still move"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 from muster.contracts.dead_letter import dead_letter_headers, provenance_of
-from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.envelope import Failure, HandedBack, TaskRecord
 from muster.contracts.events import Abandoned, Event, Started, Succeeded, encode_event
 from muster.contracts.states import FailureKind
 from muster.ports import Headers, Record
@@ -56,14 +56,16 @@ def retry(author: Author, subject: Subject, dice: random.Random) -> Write | None
         return None
     due = author.wall() + timedelta(seconds=delay)
     changes = {"attempt": task.attempt + 1, "delivery": 1, "not_before": due, "failure": _failure(author)}
-    return delayed(msgspec.structs.replace(task, route=subject.record.topic, **changes))
+    return delayed(msgspec.structs.replace(task, handed_back=None, route=subject.record.topic, **changes))
 
 
 def handed_back(author: Author, subject: Subject) -> Write:
     """The same attempt for another worker, due now."""
     task = subject.task
+    count = task.handed_back.count + 1 if task.handed_back else 1
+    back = HandedBack(count, task.delivery, author.name, author.wall())
     changes = {"delivery": task.delivery + 1, "not_before": author.wall(), "route": subject.record.topic}
-    return delayed(msgspec.structs.replace(task, **changes))
+    return delayed(msgspec.structs.replace(task, handed_back=back, **changes))
 
 
 def delayed(task: TaskRecord) -> Write:

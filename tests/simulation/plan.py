@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from muster.contracts.recovery import MAX_LOSSES
 from muster.contracts.retry import RetryPolicy
 
 #: Short, so that a schedule is; the arithmetic is the real one.
@@ -38,6 +39,8 @@ class Notes:
     runs: Counter[tuple[str, int]] = field(default_factory=Counter)
     #: Retry records that a failed attempt led to, by (task, next attempt).
     next_attempts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    #: Redeliveries after a lost worker, by (task, attempt).
+    losses: Counter[tuple[str, int]] = field(default_factory=Counter)
     #: What broke an invariant, one sentence each.
     broken: list[str] = field(default_factory=list)
     deaths: int = 0
@@ -46,6 +49,17 @@ class Notes:
     redelivered: int = 0
     given_up: int = 0
     refused: int = 0
+
+    def run_again(self, task_id: str, attempt: int) -> None:
+        self.redelivered += 1
+        self.losses[task_id, attempt] += 1
+
+    def gave_up(self, task_id: str, attempt: int) -> None:
+        """Called when the dead letter is in the log; the redeliveries before it are counted by then."""
+        self.given_up += 1
+        losses = self.losses[task_id, attempt] + 1
+        if losses < MAX_LOSSES:
+            self.broken.append(f"hasty: {task_id} was given up after {losses} lost workers")
 
     @property
     def extra_runs(self) -> int:

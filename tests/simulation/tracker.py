@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.events import decode_heartbeat
-from muster.contracts.recovery import Claim, Verdict, judge
+from muster.contracts.recovery import MAX_LOSSES, Claim, Verdict, is_given_up, judge
 from muster.contracts.states import FailureKind, Rank, TaskState, rank
 from muster.ports import Record, TopicPartition
 from tracker_service.projection.fold import Fold
@@ -162,10 +162,11 @@ class Tracker(Process):
         for (_, delivery), rows in suspects.items():
             if any(self._suspicious(row, dead) for row in rows):
                 claims = self._claims(rows)
-                verdict = judge(claims, delivery=delivery, dead=dead, committed=committed)
+                verdict = judge(claims, dead=dead, committed=committed)
                 if verdict is Verdict.LEFT_TO_KAFKA and self._mutation is Mutation.NO_COMMITTED_CHECK:
-                    verdict = Verdict.REDELIVER
-                self._settle(verdict, claims, committed, delivery)
+                    verdict = Verdict.LOST
+                if verdict is Verdict.LOST:
+                    self._settle(claims, committed, delivery)
         self.later(ROUND, self._round)
 
     def _claims(self, rows: Sequence[ClaimRow]) -> list[Claim]:
@@ -173,24 +174,23 @@ class Tracker(Process):
             rows = [max(rows, key=lambda row: row.seq)]
         return [Claim(row.key.worker, row.key.topic, row.key.partition, row.key.offset, row.abandoned) for row in rows]
 
-    def _settle(
-        self, verdict: Verdict, claims: Sequence[Claim], committed: Mapping[tuple[str, int], int], delivery: int
-    ) -> None:
-        if verdict not in (Verdict.REDELIVER, Verdict.GIVE_UP):
-            return
+    def _settle(self, claims: Sequence[Claim], committed: Mapping[tuple[str, int], int], delivery: int) -> None:
         accepted = [claim for claim in claims if claim.offset < committed[claim.topic, claim.partition]] or claims
         pointer = accepted[0]
         record = self._broker.partitions[TopicPartition(pointer.topic, pointer.partition)][pointer.offset]
         lost = Lost(record, parse_task(record.headers, record.value))
-        if verdict is Verdict.GIVE_UP:
-            self._notes.given_up += 1
-            write = outcomes.dead_letter(self, lost, FailureKind.WORKER_LOST)
+        given_up = is_given_up(lost.task)
+        if self._mutation is Mutation.HAND_BACKS_COUNTED:
+            given_up = delivery >= MAX_LOSSES
+        if given_up:
+            write, note = outcomes.dead_letter(self, lost, FailureKind.WORKER_LOST), self._notes.gave_up
         else:
-            self._notes.redelivered += 1
+            note = self._notes.run_again
             again = msgspec.structs.replace(lost.task, delivery=delivery + 1, handover=0)
             write = (record.topic, again.key, record.value, again.headers())
         self._unwritten += 1
-        self._broker.send(self, write, self._written)
+        task_id, attempt = lost.task.task_id, lost.task.attempt
+        self._broker.send(self, write, self._written, lambda: note(task_id, attempt))
 
     def _written(self) -> None:
         self._unwritten -= 1

@@ -18,7 +18,7 @@ from tracker_service.projection.fold import Fold
 from tracker_service.projection.preview import preview
 from tracker_service.projection.rank import is_terminal, started_rank, terminal_rank, waiting_rank
 from tracker_service.projection.reading import UNREADABLE, Reader
-from tracker_service.projection.rows import TaskRow
+from tracker_service.projection.rows import HandBackRow, TaskRow
 from tracker_service.testing.records import LANE, TOPICS, Story, at
 
 READER = Reader(TOPICS)
@@ -60,9 +60,12 @@ def test_the_story_of_a_retried_task() -> None:
 def test_a_hand_back_burns_no_attempt_and_is_no_failure() -> None:
     story = Story()
 
-    task = row([story.lane(), story.started(1), story.lane(2, delivery=2)])
+    folded = fold([story.lane(), story.started(1), story.handed_back(2, delivery=2), story.lane(2.1, delivery=2)])
 
+    task = folded.tasks["t1"]
     assert (task.state, task.attempt, task.delivery) == ("PENDING", 1, 2)
+    assert folded.hand_backs == {HandBackRow("t1", 0, 1, 1, "w1", at(2))}
+    assert folded.attempts == {}
 
 
 def test_the_first_end_stays_within_a_round() -> None:

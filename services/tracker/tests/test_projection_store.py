@@ -34,7 +34,7 @@ def stories(rng: random.Random) -> list[Record]:
         elif kind == 2:
             records += [story.abandoned(2), story.started(3, worker="w2"), story.succeeded(5, worker="w2")]
         elif kind == 3:
-            records += [story.lane(9, delivery=2), story.started(10, worker="w2", delivery=2, offset=8)]
+            records += [story.handed_back(9, delivery=2), story.started(10, worker="w2", delivery=2, offset=8)]
             records += [
                 story.progressed(11, 3, worker="w2", delivery=2),
                 story.progressed(12, 6, worker="w2", delivery=2),
@@ -61,7 +61,7 @@ async def write(pool: Pool, records: list[Record], sizes: list[int]) -> str:
         rest = rest[size:]
     await store.write(folded(rest), {})
     digest = hashlib.sha256(repr(await dump(pool)).encode()).hexdigest()
-    await pool.execute("TRUNCATE muster.tasks, muster.claims, muster.attempts, muster.progress")
+    await pool.execute("TRUNCATE muster.tasks, muster.claims, muster.attempts, muster.hand_backs, muster.progress")
     return digest
 
 

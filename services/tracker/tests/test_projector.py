@@ -68,7 +68,9 @@ async def test_a_rebuilt_projection_equals_the_old_one(
         await until(successes(database, 100), "100 tasks projected")
     first = await dump(database)
 
-    await database.execute("TRUNCATE muster.tasks, muster.claims, muster.attempts, muster.progress, muster.offsets")
+    await database.execute(
+        "TRUNCATE muster.tasks, muster.claims, muster.attempts, muster.hand_backs, muster.progress, muster.offsets"
+    )
     async with projecting(broker, topics, database):
         await until(successes(database, 100), "100 tasks projected again")
 

@@ -12,7 +12,7 @@ import pytest
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.dead_letter import parse_provenance
-from muster.contracts.envelope import TaskRecord, parse_task
+from muster.contracts.envelope import HandedBack, TaskRecord, parse_task
 from muster.contracts.events import Abandoned, Heartbeat, Started, encode_event, encode_json
 from muster.contracts.topics import Topics
 from muster.ports import Position, Producer, Record, TopicPartition
@@ -186,6 +186,17 @@ async def test_a_task_that_costs_three_workers_is_given_up(fleet: Fleet, tracker
     why = parse_provenance(letter.headers)
     assert (why.failure.kind, why.task_id, why.delivery) == ("worker_lost", "poison", 3)
     assert letter.value == b'{"n":1}'
+
+
+async def test_deliveries_that_were_handed_back_are_no_lost_workers(fleet: Fleet, tracker: Tracker) -> None:
+    task, where = await fleet.submit("travelled", delivery=3, handed_back=HandedBack(2, 2, "second", CLOCK.now()))
+    await fleet.claim(task, where, "third")
+    await fleet.accept([where])
+
+    records = await fleet.read(fleet.lane, 2)
+
+    again = parse_task(records[-1].headers, records[-1].value)
+    assert (again.delivery, again.handed_back) == (4, task.handed_back)
 
 
 async def test_a_lost_task_whose_record_is_gone_is_given_up_with_what_is_known(fleet: Fleet, tracker: Tracker) -> None:

@@ -24,6 +24,7 @@ from tracker_service.api.keys import create_key
 from tracker_service.database import Pool
 from tracker_service.service import Tracker
 from tracker_service.settings import TrackerSettings
+from tracker_service.testing.records import Story
 from tracker_service.testing.until import until
 
 pytest_plugins = ["tracker_service.testing.fixtures"]
@@ -167,6 +168,29 @@ async def test_a_long_poll_answers_when_the_task_ends(
     assert CLOCK.monotonic() - began < 10
     assert (body["status"], body["result"], body["successful"]) == ("SUCCESS", {"ok": 1}, True)
     assert [run["outcome"] for run in body["attempts"]] == ["SUCCESS"]
+
+
+async def test_a_delivery_that_was_handed_back_is_told_from_one_that_was_lost(
+    http: httpx.AsyncClient, producer: Producer, topics: Topics
+) -> None:
+    # Given: "first" left, "second" died over the next delivery, "third" runs it. Their records are folded in any order.
+    story = Story(submitter=2)
+    for record in (
+        story.lane(), story.handed_back(2, delivery=2, worker="first"), story.lane(4, delivery=3),
+        story.started(1, worker="first"), story.started(3, worker="second", delivery=2),
+        story.started(5, worker="third", delivery=3),
+    ):  # fmt: skip
+        await producer.send(topics.prefix + record.topic, record.value, key=b"t1", headers=record.headers)
+
+    async def told() -> bool:
+        return len((await http.get("/api/tasks/t1", headers=auth(1))).json().get("attempts", ())) == 3
+
+    await until(told, "the API tells of three runs")
+    body = (await http.get("/api/tasks/t1", headers=auth(1))).json()
+    assert [(run["worker"], run["outcome"]) for run in body["attempts"]] == [
+        ("first", "HANDED_BACK"), ("second", "LOST"), ("third", None),
+    ]  # fmt: skip
+    assert "handed back" in [entry["event"] for entry in body["timeline"]]
 
 
 async def test_every_path_stands_twice_with_and_without_a_final_slash(http: httpx.AsyncClient) -> None:

@@ -227,6 +227,9 @@ async def test_a_draining_worker_hands_back_what_does_not_end_in_time(stage: Sta
     [record] = stage.records(stage.topics.retry)
     task = parse_task(record.headers, record.value)
     assert (task.attempt, task.delivery, task.failure) == (1, 2, None)
+    assert task.handed_back is not None
+    assert (task.handed_back.count, task.handed_back.delivery, task.handed_back.worker) == (1, 1, worker.id)
+    assert task.losses == 1, "only the delivery to come can be lost"
     await wait_until(
         lambda: decode_heartbeat(stage.records(stage.topics.workers)[-1].value or b"").leaving,
         "the worker said goodbye",

@@ -13,7 +13,10 @@ from tracker_service.api.status import Body, error_of, event, json_of, public_fa
 
 _ATTEMPTS = "SELECT * FROM muster.attempts WHERE task_id = $1 ORDER BY redrive, attempt"
 _CLAIMS = "SELECT * FROM muster.claims WHERE task_id = $1 ORDER BY started_at"
+_HAND_BACKS = "SELECT redrive, attempt, delivery, worker, at FROM muster.hand_backs WHERE task_id = $1"
 _CHILDREN = "SELECT task_id, task_type, state FROM muster.tasks WHERE parent = $1 ORDER BY submitted_at LIMIT 200"
+#: Redrive, attempt, delivery, worker.
+Run = tuple[int, int, int, str]
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -22,6 +25,7 @@ async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
     task_id = row["task_id"]
     failed = await api.pool.fetch(_ATTEMPTS, task_id)
     claims = await api.pool.fetch(_CLAIMS, task_id)
+    returned = {_run_of(back): back["at"] for back in await api.pool.fetch(_HAND_BACKS, task_id)}
     children = await api.pool.fetch(_CHILDREN, task_id)
     body = status_body(row, await api.catalog.find(row["task_type"]))
     body |= {
@@ -33,8 +37,8 @@ async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
         "expires_at": row["expires_at"],
         "parameters": json_of(row["parameters"]),
         "parameters_bytes": row["parameters_bytes"],
-        "attempts": _attempts(row, failed, claims),
-        "timeline": _timeline(row, failed, claims),
+        "attempts": _attempts(row, failed, claims, returned),
+        "timeline": _timeline(row, failed, claims, returned),
         "children": [{"task_id": c["task_id"], "name": c["task_type"], "status": c["state"]} for c in children],
         "root": row["root"],
         "parent": row["parent"],
@@ -48,7 +52,13 @@ async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
     return body
 
 
-def _attempts(row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record]) -> list[Body]:
+def _run_of(row: asyncpg.Record) -> Run:
+    return row["redrive"], row["attempt"], row["delivery"], row["worker"]
+
+
+def _attempts(
+    row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record], returned: dict[Run, datetime]
+) -> list[Body]:
     """Each run of the task: ended ones, those that were lost or given back, and the one under way."""
     runs: list[Body] = [
         {
@@ -58,12 +68,20 @@ def _attempts(row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[as
         for a in failed
     ]  # fmt: skip
     for claim in claims:
-        running = claim["rank"] == row["rank"] and not claim["abandoned"]
-        outcome = None if running else "ABANDONED" if claim["abandoned"] else "LOST"
-        runs.append(_run(claim, ended_at=None, outcome=outcome, error=None))
+        ended_at = returned.get(_run_of(claim))
+        runs.append(_run(claim, ended_at=ended_at, outcome=_outcome(row, claim, ended_at), error=None))
     if row["finished_at"] is not None:
         runs.append(_run(row, ended_at=row["finished_at"], outcome=row["state"], error=error_of(row)))
     return sorted(runs, key=lambda run: (run["attempt"], run["started_at"] or run["ended_at"] or _EARLIEST))
+
+
+def _outcome(row: asyncpg.Record, claim: asyncpg.Record, returned_at: datetime | None) -> str | None:
+    """How a run ended that its own worker has told no end of; None while it is under way."""
+    if returned_at is not None:
+        return "HANDED_BACK"
+    if claim["abandoned"]:
+        return "ABANDONED"
+    return None if claim["rank"] == row["rank"] else "LOST"
 
 
 def _run(row: asyncpg.Record, *, ended_at: Any, outcome: str | None, error: Any) -> Body:
@@ -71,13 +89,17 @@ def _run(row: asyncpg.Record, *, ended_at: Any, outcome: str | None, error: Any)
     return {**run, "ended_at": ended_at, "outcome": outcome, "error": error}
 
 
-def _timeline(row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record]) -> list[Body]:
+def _timeline(
+    row: asyncpg.Record, failed: list[asyncpg.Record], claims: list[asyncpg.Record], returned: dict[Run, datetime]
+) -> list[Body]:
     events = [event(row["submitted_at"], "submitted")]
     for attempt in failed:
         events.append(event(attempt["started_at"], "started", attempt=attempt["attempt"], worker=attempt["worker"]))
         events.append(event(attempt["ended_at"], "failed, to be retried", attempt=attempt["attempt"]))
     for claim in claims:
         events.append(event(claim["started_at"], "started", attempt=claim["attempt"], worker=claim["worker"]))
+    for (_, number, _, worker), at in returned.items():
+        events.append(event(at, "handed back", attempt=number, worker=worker))
     if row["finished_at"] is not None:
         events.append(event(row["started_at"], "started", attempt=row["attempt"], worker=row["worker"]))
         events.append(event(row["finished_at"], row["state"].lower(), attempt=row["attempt"]))

@@ -23,6 +23,7 @@ from tracker_service.projection.rows import (
     ClaimKey,
     ClaimRow,
     Ended,
+    HandBackRow,
     ProgressRow,
     RevocationRow,
     TaskRow,
@@ -51,6 +52,7 @@ class Fold:
         self.claims: dict[ClaimKey, ClaimRow] = {}
         self.ended: set[Ended] = set()
         self.attempts: dict[tuple[str, int, int], AttemptRow] = {}
+        self.hand_backs: set[HandBackRow] = set()
         self.progress: dict[str, ProgressRow] = {}
         self.workers: dict[str, WorkerRow] = {}
         self.catalog: dict[str, CatalogRow] = {}
@@ -79,6 +81,11 @@ class Fold:
         _submission(row, task, lane, at)
         if task.failure is not None and task.attempt > 1:
             self._failed(task, task.failure, at)
+        if task.handed_back is not None:
+            back = task.handed_back
+            self.hand_backs.add(
+                HandBackRow(task.task_id, task.redrive, task.attempt, back.delivery, back.worker, back.at)
+            )
 
     def started(self, event: Started, lane: LaneName | None, seq: int) -> None:
         """A worker claims a delivery."""

@@ -174,6 +174,9 @@ def _storable(task: TaskRecord) -> TaskRecord:
             _check_instant(instant)
     if task.failure is not None:
         _check_failure(task.failure)
+    if task.handed_back is not None:
+        _check_name(task.handed_back.worker)
+        _check_instant(task.handed_back.at)
     return task
 
 

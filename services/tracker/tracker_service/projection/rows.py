@@ -92,6 +92,17 @@ class AttemptRow(NamedTuple):
     failure: str
 
 
+class HandBackRow(NamedTuple):
+    """A row of `muster.hand_backs`."""
+
+    task_id: str
+    redrive: int
+    attempt: int
+    delivery: int
+    worker: str
+    at: datetime
+
+
 class ProgressRow(NamedTuple):
     """A row of `muster.progress`."""
 

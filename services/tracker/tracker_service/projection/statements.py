@@ -95,6 +95,12 @@ MERGE_ATTEMPTS = f"""
             failure = excluded.failure
         WHERE excluded.ended_at < a.ended_at"""  # noqa: S608
 
+# Every record after a hand-back repeats it.
+ADD_HAND_BACKS = f"""
+    INSERT INTO muster.hand_backs (task_id, redrive, attempt, delivery, worker, at)
+    SELECT * FROM {_unnest(["text", "smallint", "smallint", "smallint", "text", "timestamptz"])}
+    ON CONFLICT DO NOTHING"""  # noqa: S608
+
 MERGE_PROGRESS = f"""
     INSERT INTO muster.progress AS p (task_id, rank, at, done, total, message)
     SELECT * FROM {_unnest(["text", "bigint", "timestamptz", "float8", "float8", "text"])}

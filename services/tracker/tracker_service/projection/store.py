@@ -96,6 +96,8 @@ async def merge(connection: Connection, fold: Fold) -> None:
     claims = fold.open_claims()
     if claims:
         await _columns(connection, sql.MERGE_CLAIMS, sorted((*claim.key, *claim[1:]) for claim in claims))
+    if fold.hand_backs:
+        await _columns(connection, sql.ADD_HAND_BACKS, sorted(fold.hand_backs))
     if fold.progress:
         await _columns(connection, sql.MERGE_PROGRESS, [fold.progress[key] for key in sorted(fold.progress)])
     for statement, rows in (

@@ -115,10 +115,10 @@ class Recovery:
         await self._barrier(connection)
         lost: list[Lost] = []
         for suspect in await claims.suspects(connection, dead):  # (d)
-            verdict = judge(suspect.claims, delivery=suspect.delivery, dead=dead, committed=committed)
-            if verdict in (Verdict.REDELIVER, Verdict.GIVE_UP):
+            verdict = judge(suspect.claims, dead=dead, committed=committed)
+            if verdict is Verdict.LOST:
                 accepted = next(c for c in suspect.claims if c.offset < committed.get((c.topic, c.partition), 0))
-                lost.append(Lost(suspect, verdict, Position(accepted.topic, accepted.partition, accepted.offset)))
+                lost.append(Lost(suspect, Position(accepted.topic, accepted.partition, accepted.offset)))
         return lost
 
     async def _barrier(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from muster.contracts.dead_letter import Provenance, dead_letter_headers
 from muster.contracts.envelope import Failure, TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord
-from muster.contracts.recovery import Verdict
+from muster.contracts.recovery import is_given_up
 from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -27,7 +27,6 @@ class Lost(NamedTuple):
     """A task to bring back or to give up; `pointer` is the record that a dead worker had accepted."""
 
     suspect: Suspect
-    verdict: Verdict
     pointer: Position
 
 
@@ -57,8 +56,8 @@ class Redelivery:
         if record is None or task is None:
             why = "its record is no longer in Kafka, so it cannot be run again: submit it anew"
             return await self._give_up(lost, None, why)
-        if lost.verdict is Verdict.GIVE_UP:
-            why = f"{suspect.delivery} workers were lost while they ran it: find out why it ends its process"
+        if is_given_up(task):
+            why = f"{task.losses} workers were lost while they ran it: find out why it ends its process"
             return await self._give_up(lost, record, why)
         again = msgspec.structs.replace(task, delivery=suspect.delivery + 1, handover=0)
         REDELIVERED.labels(self._topics.service_of_lane(record.topic) or "unknown").inc()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from muster.contracts.dead_letter import Provenance, dead_letter_headers
-from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.envelope import Failure, HandedBack, TaskRecord
 from muster.contracts.events import Abandoned, Event, Progressed, Revoked, Started, Succeeded, encode_event
 from muster.contracts.topics import Topics
 from muster.ports import Record
@@ -36,6 +36,12 @@ class Story:
     def retry(self, seconds: float, *, attempt: int, worker: str = "w1", **changes: Any) -> Record:
         failure = Failure("error", "Boom", "it broke", worker, at(seconds - 1), at(seconds))
         changes = {"attempt": attempt, "failure": failure, "route": LANE, "not_before": at(seconds + 60)} | changes
+        return self._waiting(TOPICS.retry, seconds, changes)
+
+    def handed_back(self, seconds: float, *, delivery: int, worker: str = "w1", **changes: Any) -> Record:
+        """The record by which `worker` gives back the delivery before `delivery`."""
+        back = HandedBack(delivery - 1, delivery - 1, worker, at(seconds))
+        changes = {"delivery": delivery, "handed_back": back, "route": LANE, "not_before": at(seconds)} | changes
         return self._waiting(TOPICS.retry, seconds, changes)
 
     def started(self, seconds: float, *, worker: str = "w1", offset: int = 5, **said: Any) -> Record:

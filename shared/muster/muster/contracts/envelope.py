@@ -40,6 +40,17 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     problems: tuple[Problem, ...] = ()
 
 
+class HandedBack(msgspec.Struct, frozen=True):
+    """The last hand-back of an attempt; travels in the `task-handback` header (JSON) of every record after it."""
+
+    #: How many deliveries of this attempt were handed back: they cost no worker, so they are no losses.
+    count: int
+    #: The delivery that was handed back last.
+    delivery: int
+    worker: str
+    at: datetime
+
+
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One task as it stands in a lane, in `tasks.retry` or on its way between them."""
 
@@ -70,7 +81,14 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     #: Why the attempt before this one failed.
     failure: Failure | None = None
+    #: The last delivery of this attempt that a leaving worker gave back.
+    handed_back: HandedBack | None = None
     extra: Headers = ()
+
+    @property
+    def losses(self) -> int:
+        """Workers that were lost over this attempt, once this delivery is lost too."""
+        return self.delivery - (self.handed_back.count if self.handed_back else 0)
 
     @property
     def key(self) -> bytes:
@@ -110,6 +128,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
                 headers.append((name, text.encode()))
         if self.failure is not None:
             headers.append(("task-failure", msgspec.json.encode(self.failure)))
+        if self.handed_back is not None:
+            headers.append(("task-handback", msgspec.json.encode(self.handed_back)))
         headers.extend(self.extra)
         return headers
 
@@ -154,7 +174,15 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
         _refuse("headers that are not ours", f"at most {MAX_EXTRA_BYTES:,} bytes together", "more")
     for ignored in _IGNORED:
         fields.pop(ignored, None)
+    if "handed_back" in fields:
+        fields["handed_back"] = _plausible(fields["handed_back"], fields.get("delivery", 1))
     return TaskRecord(body=value or b"", extra=tuple(extra), **{"source": "unknown", **fields})
+
+
+def _plausible(back: HandedBack, delivery: int) -> HandedBack | None:
+    """Without more hand-backs than deliveries before this one: a stranger's header would keep a poison task alive."""
+    count = min(back.count, delivery - 1)
+    return msgspec.structs.replace(back, count=count) if count else None
 
 
 def _refuse(what: str, wanted: str, got: str | None) -> NoReturn:
@@ -203,6 +231,16 @@ def _failure(name: str, raw: bytes) -> Failure:
         raise InvalidRecord(f"header {name} cannot be read: {error}") from error
 
 
+def _handed_back(name: str, raw: bytes) -> HandedBack:
+    try:
+        back = msgspec.json.decode(raw, type=HandedBack)
+    except UNREADABLE as error:
+        raise InvalidRecord(f"header {name} cannot be read: {error}") from error
+    if not (0 < back.count <= MAX_ATTEMPT and 0 < back.delivery <= MAX_ATTEMPT):
+        _refuse(f"header {name}", f"counted from 1 to {MAX_ATTEMPT}", f"{back.count}, {back.delivery}")
+    return back
+
+
 def _stamp(instant: datetime) -> bytes:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
@@ -234,6 +272,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-handover": ("handover", _whole_number(0, MAX_ATTEMPT)),
     "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
     "task-failure": ("failure", _failure),
+    "task-handback": ("handed_back", _handed_back),
     "traceparent": ("traceparent", _text),
 }
 #: Written again with our own values.

@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-MAX_DELIVERIES = 3
+from muster.contracts.envelope import TaskRecord
+
+#: Workers that one attempt may cost before its task is given up.
+MAX_LOSSES = 3
 
 
 class Claim(NamedTuple):
@@ -30,19 +33,15 @@ class Verdict(Enum):
     WAIT = "wait"
     #: Nobody accepted it: Kafka hands it out again by itself.
     LEFT_TO_KAFKA = "left to kafka"
-    #: Accepted and lost: run it again, delivery + 1.
-    REDELIVER = "redeliver"
-    #: Accepted and lost too often: dead letter `worker_lost`.
-    GIVE_UP = "give up"
+    #: Accepted, and its worker is gone: run it again, delivery + 1, unless it was lost too often.
+    LOST = "lost"
 
 
 def judge(
     claims: Iterable[Claim],
     *,
-    delivery: int,
     dead: Collection[str],
     committed: Mapping[tuple[str, int], int],
-    max_deliveries: int = MAX_DELIVERIES,
 ) -> Verdict:
     """Decide one delivery, after the barrier has passed.
 
@@ -53,6 +52,12 @@ def judge(
     if any(not claim.abandoned and claim.worker not in dead for claim in claims):
         return Verdict.WAIT
     accepted = any(claim.offset < committed.get((claim.topic, claim.partition), 0) for claim in claims)
-    if not accepted:
-        return Verdict.LEFT_TO_KAFKA
-    return Verdict.GIVE_UP if delivery >= max_deliveries else Verdict.REDELIVER
+    return Verdict.LOST if accepted else Verdict.LEFT_TO_KAFKA
+
+
+def is_given_up(lost: TaskRecord, *, max_losses: int = MAX_LOSSES) -> bool:
+    """Whether a lost task has cost too many workers to run again: dead letter `worker_lost`.
+
+    The record itself says how often it was handed back, so the answer outlives the projection.
+    """
+    return lost.losses >= max_losses

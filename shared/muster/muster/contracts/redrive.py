@@ -80,7 +80,7 @@ def redrive(
         raise RedriveRefused("its record had left Kafka before it failed: give its parameters, or submit it anew")
     task = msgspec.structs.replace(
         original, body=_body(original, edit), redrive=rounds + 1,
-        attempt=1, delivery=1, unknown=0, handover=0, failure=None, not_before=None, route=None,
+        attempt=1, delivery=1, unknown=0, handover=0, failure=None, handed_back=None, not_before=None, route=None,
     )  # fmt: skip
     return Redriven(_lane(why, original, topics), _checked(task))
 

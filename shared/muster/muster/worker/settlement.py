@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from muster.contracts.dead_letter import dead_letter_headers, provenance_of
-from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.envelope import Failure, HandedBack, TaskRecord
 from muster.contracts.events import Abandoned, Event, Progressed, Revoked, Started, Succeeded, encode_event
 from muster.contracts.topics import Topics
 from muster.ports import Clock, Position, Producer, Record
@@ -110,16 +110,20 @@ class Settlement:
             not_before=outcome.due,
             route=delivery.record.topic,
             failure=self._stamped(outcome.failure, delivery),
+            handed_back=None,
         )
         return await self.delayed(task)
 
     async def _hand_back(self, delivery: Delivery) -> Written:
         self._meters.handed_back.inc()
+        before, now = delivery.task, self._clock.now()
+        count = before.handed_back.count + 1 if before.handed_back else 1
         task = msgspec.structs.replace(
-            delivery.task,
-            delivery=delivery.task.delivery + 1,
+            before,
+            delivery=before.delivery + 1,
+            handed_back=HandedBack(count, before.delivery, self._worker, now),
             handover=0,
-            not_before=self._clock.now(),
+            not_before=now,
             route=delivery.record.topic,
         )
         return await self.delayed(task)

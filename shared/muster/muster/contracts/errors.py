@@ -4,7 +4,8 @@ MusterError
 ├── ConfigurationError        settings that cannot work; the process does not start
 ├── ContractError             data that breaks its contract
 │   ├── InvalidRecord           a Kafka record that is no task: dead letter `invalid`
-│   └── InvalidParameters       parameters against the task's schema: dead letter `invalid`
+│   ├── InvalidParameters       parameters against the task's schema: dead letter `invalid`
+│   └── InvalidSchedule         a schedule that cannot be read or could never fire: it is passed over
 ├── TaskError                 raised by task functions to say what should happen
 │   ├── PermanentError          can never succeed: dead letter `permanent`
 │   ├── Retry                   run me again, after my own delay if I name one
@@ -65,6 +66,10 @@ class InvalidParameters(ContractError):
         self.problems = problems
         listed = "; ".join(f"{p.field}: {p.message}" for p in problems)
         super().__init__(f"{task_type} refused its parameters: {listed}")
+
+
+class InvalidSchedule(ContractError):
+    """A schedule that cannot be read, could never fire, or would mean two things."""
 
 
 class TaskError(MusterError):

@@ -1,4 +1,4 @@
-"""The scheduler's process: settings, signals, probes. What it does is membership.py and shard.py."""
+"""The scheduler's process: settings, signals, probes. What it does is membership.py's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from muster.observability.server import AdminServer, CheckResult
 from muster.settings import Settings
 from pydantic import ValidationError
 
+from scheduler_service.defaults import read_defaults
 from scheduler_service.membership import SERVICE, Membership
 
 _log = get_logger(__name__)
@@ -27,13 +28,14 @@ _log = get_logger(__name__)
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     worker = settings.new_worker_id(SERVICE)
-    membership = Membership(KafkaBroker(settings.kafka), Topics(settings.topic_prefix), SystemClock(), worker)
+    broker, topics = KafkaBroker(settings.kafka), Topics(settings.topic_prefix)
+    membership = Membership(broker, topics, SystemClock(), worker, read_defaults())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, membership.stop)
 
     async def check_shards() -> CheckResult:
-        return membership.ready, "all shards move" if membership.ready else "waiting for Kafka or for an assignment"
+        return membership.ready, "all is moved on" if membership.ready else "waiting for Kafka or for an assignment"
 
     server = AdminServer(settings, {"shards": check_shards}, lambda: True)
     await server.start()

@@ -6,7 +6,7 @@ Which shards are ours is membership.py's part; where a record goes is the wheel'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from muster.contracts.topics import Topics
@@ -42,8 +42,17 @@ class Shard:
     before and ends its open transaction. One id per partition would do the same with ten times the connections.
     """
 
-    def __init__(self, number: int, broker: Broker, topics: Topics, clock: Clock, worker: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        partitions: Sequence[TopicPartition],
+        broker: Broker,
+        topics: Topics,
+        clock: Clock,
+        worker: str,
+    ) -> None:
         self.number = number
+        self._partitions = partitions
         #: True from the first look for records on.
         self.ready = False
         self._topics = topics
@@ -59,7 +68,7 @@ class Shard:
         self._aside: dict[TopicPartition, float] = {}
         self._waiting = Waiting()
 
-    async def run(self, partitions: Iterable[TopicPartition], stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Move records until `stop` is set.
 
         Raises:
@@ -70,7 +79,7 @@ class Shard:
             stack.push_async_callback(self._producer.stop)
             await self._producer.start()
             stack.push_async_callback(self._consumer.stop)
-            await self._seek(list(partitions))
+            await self._seek()
             stack.callback(self._forget)
             self.ready = True
             while not stop.is_set():
@@ -80,7 +89,7 @@ class Shard:
                     await self._take(record)
                 await self._move_on()
 
-    async def _seek(self, partitions: list[TopicPartition]) -> None:
+    async def _seek(self) -> None:
         """Begin where the last owner stopped; at the beginning of what nobody has read."""
         admin = self._broker.admin()
         await admin.start()
@@ -88,6 +97,7 @@ class Shard:
             bookmarks = await admin.bookmarks(self._group)
         finally:
             await admin.stop()
+        partitions = self._partitions
         self._consumer.assign(partitions)
         await self._consumer.start()
         ends = await self._consumer.end_offsets(partitions)

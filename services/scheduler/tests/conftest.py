@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.envelope import TaskRecord
+from muster.contracts.schedule import Schedule, encode_schedule
 from muster.contracts.topics import DELAYS, Topics, TopicSpec
 from muster.ports import Position, Producer, Record, TopicPartition
 from muster.settings import KafkaSettings
@@ -33,6 +34,9 @@ class Delays:
 
     async def send_raw(self, value: bytes, key: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         self._written.append(await self._producer.send(self.topics.retry, value, key=key, headers=headers))
+
+    async def write_schedule(self, schedule: Schedule) -> None:
+        await (await self._producer.send(self.topics.schedules, encode_schedule(schedule), key=schedule.name.encode()))
 
     async def written(self) -> None:
         await asyncio.gather(*self._written)
@@ -68,7 +72,8 @@ def task_id_of(record: Record) -> str:
 
 
 def _needed(topics: Topics) -> list[TopicSpec]:
-    names = {topics.retry, topics.lane("media"), topics.dead_letter, *(topics.delay(n) for n in DELAYS)}
+    names = {topics.retry, topics.schedules, topics.lane("media"), topics.dead_letter}
+    names |= {topics.delay(n) for n in DELAYS}
     return [spec for spec in topics.specs() if spec.name in names]
 
 

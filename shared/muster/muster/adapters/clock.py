@@ -69,6 +69,10 @@ class FakeClock:
             await settle()
         self._elapsed = max(self._elapsed, target)
 
+    def set(self, now: datetime) -> None:
+        """Do what an operator or NTP does: the wall clock jumps, while sleepers and `monotonic` go on as before."""
+        self._start = now - timedelta(seconds=self._elapsed)
+
     def _forget_cancelled(self) -> None:
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)

@@ -72,3 +72,8 @@ DELAY_WAITING = _gauge(
     "delay_waiting", "Records that wait in memory, uncommitted, for about a second at most.", "shard"
 )
 DELAY_LATENESS = _histogram("delay_lateness_seconds", "Release after the due time.", WAIT_BUCKETS)
+SCHEDULES = _gauge("schedules", "Schedules this process fires; 0 where another one does.")
+SCHEDULE_FIRES = _counter("schedule_fires", "Tasks started by a schedule.", "schedule")
+SCHEDULE_PASSED = _counter("schedule_instants_passed", "Instants missed and not fired.", "schedule")
+SCHEDULE_LAST = _gauge("schedule_last_fire_timestamp_seconds", "Instant last fired.", "schedule")
+SCHEDULE_LATENESS = _histogram("schedule_lateness_seconds", "Fire after its instant.", WAIT_BUCKETS)

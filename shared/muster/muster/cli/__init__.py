@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from muster import __version__
-from muster.cli import dlq, platform, tasks, topics
+from muster.cli import dlq, platform, schedules, tasks, topics
 
 _EPILOG = (
     "Environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), MUSTER_API_URL (http://localhost:8000), "
@@ -29,6 +29,7 @@ for command in (tasks.submit, tasks.status, tasks.watch, tasks.revoke, platform.
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(schedules.app, name="schedules")
 
 
 def main() -> None:

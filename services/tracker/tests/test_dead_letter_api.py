@@ -14,9 +14,10 @@ from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.client.reading import read_to_end
 from muster.contracts.catalog import TaskDescription, encode_description
+from muster.contracts.control import Revocation, decode_order
 from muster.contracts.dead_letter import dead_letter_headers, provenance_of
 from muster.contracts.envelope import Failure, TaskRecord, parse_task
-from muster.contracts.events import Succeeded, decode_revocation, encode_event
+from muster.contracts.events import Succeeded, encode_event
 from muster.contracts.topics import Topics
 from muster.ports import Producer
 from muster.settings import Settings
@@ -204,10 +205,13 @@ async def test_open_tasks_are_revoked_by_filter_but_counted_first(
     again = (await http.post("/tasks/revoke", json={"submitter": 7, "dry_run": False})).json()
     harder = (await http.post("/tasks/revoke", json={"state": "PENDING", "terminate": True})).json()
 
-    orders = [decode_revocation(record.value or b"") async for record in read_to_end(broker, fleet.topics.control)]
+    records = [record async for record in read_to_end(broker, fleet.topics.control)]
+    orders = [decode_order(record.value) for record in records if record.value]
     assert (counted["matched"], counted["requested"], counted["by_state"]) == (4, 0, {"PENDING": 4})
     assert (done["requested"], again["matched"], harder["matched"]) == (4, 0, 6)
-    assert {order.task_id for order in orders} == {"t0", "t1", "t2", "t3"}
+    by_id = [order.task_id for order in orders if isinstance(order, Revocation)]
+    assert sorted(by_id) == ["t0", "t1", "t2", "t3"]
+    assert len(orders) - len(by_id) == 2, "one rule for each request that was no dry run"
     assert (await http.get("/tasks/t0/status")).json()["revoke_requested_at"]
 
 

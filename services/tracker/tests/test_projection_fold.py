@@ -135,7 +135,7 @@ def test_order_and_repetition_change_nothing(order: list[int], repeats: list[int
 def test_the_packed_rank_is_the_lattice_of_the_contract(facts: list[tuple[int, TaskState, int, int]]) -> None:
     def packed(redrive: int, state: TaskState, attempt: int, delivery: int) -> int:
         if state.terminal:
-            return terminal_rank(redrive)
+            return terminal_rank(redrive, state)
         return (started_rank if state is TaskState.STARTED else waiting_rank)(redrive, attempt, delivery)
 
     for one, other in itertools.pairwise(facts):

@@ -61,7 +61,8 @@ async def write(pool: Pool, records: list[Record], sizes: list[int]) -> str:
         rest = rest[size:]
     await store.write(folded(rest), {})
     digest = hashlib.sha256(repr(await dump(pool)).encode()).hexdigest()
-    await pool.execute("TRUNCATE muster.tasks, muster.claims, muster.attempts, muster.hand_backs, muster.progress")
+    tables = ("tasks", "claims", "attempts", "hand_backs", "progress", "rounds")
+    await pool.execute(f"TRUNCATE {', '.join(f'muster.{table}' for table in tables)}")
     return digest
 
 

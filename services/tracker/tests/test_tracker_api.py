@@ -14,8 +14,9 @@ import pytest
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.catalog import TaskDescription, encode_description
+from muster.contracts.control import Revocation, decode_order
 from muster.contracts.envelope import parse_task
-from muster.contracts.events import Heartbeat, Started, Succeeded, decode_revocation, encode_event, encode_json
+from muster.contracts.events import Heartbeat, Started, Succeeded, encode_event, encode_json
 from muster.contracts.topics import Topics
 from muster.ports import Producer, Record, TopicPartition
 from muster.settings import Settings
@@ -294,8 +295,9 @@ async def test_a_revocation_is_in_kafka_before_it_is_confirmed(
     unknown = await http.post("/api/tasks/none/revoke", headers=auth(1))
 
     record = (await read(broker, topics.control, 1, 1))[0]
-    order = decode_revocation(record.value or b"")
+    order = decode_order(record.value or b"")
     assert (refused.status_code, accepted.status_code, unknown.status_code) == (403, 202, 404)
+    assert isinstance(order, Revocation)
     assert (order.task_id, order.terminate, order.by) == (task_id, True, 1)
     assert shown["status"] == "PENDING"
     assert shown["revoke_requested_at"]

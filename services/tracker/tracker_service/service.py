@@ -32,13 +32,17 @@ from tracker_service.database import Pool, database_url, open_pool
 from tracker_service.projection.freshness import Freshness
 from tracker_service.projection.projector import Projector
 from tracker_service.projection.reading import Reader
+from tracker_service.projection.scribe import Scribe
 from tracker_service.projection.store import Store
+from tracker_service.recovery.barrier import Barrier
 from tracker_service.recovery.beats import Beats
 from tracker_service.recovery.death_clock import DeathClock
+from tracker_service.recovery.fence import Fence
 from tracker_service.recovery.leadership import Leadership
 from tracker_service.recovery.originals import Originals
 from tracker_service.recovery.recovery import Recovery
 from tracker_service.recovery.redelivery import Redelivery
+from tracker_service.recovery.revocations import Revocations
 from tracker_service.settings import TrackerSettings
 
 API_CONNECTIONS = 8
@@ -132,9 +136,16 @@ class Tracker:
         beats = Beats(broker, producer, topics, settings, clock, death, freshness)
         originals = Originals(broker, clock)
         stack.push_async_callback(originals.stop)
-        leadership = Leadership(self._dsn, topics.group("tracker"))
-        redelivery = Redelivery(originals, producer, topics, clock)
-        recovery = Recovery(broker, admin, producer, redelivery, leadership, death, topics, clock)
+        group = topics.group("tracker")
+        leadership = Leadership(self._dsn, group)
+        folded = reader.topics - {topics.workers, topics.catalog, topics.control}
+        barrier = Barrier(broker, admin, folded, clock)
+        fence = Fence(lambda: broker.transactional_producer(f"{group}.recovery"), group)
+        scribe = Scribe(producer, reader, store, clock)
+        recovery = Recovery(
+            admin, barrier, fence, Redelivery(originals, fence, topics, clock),
+            Revocations(admin, scribe, barrier, topics, clock, beats.id), leadership, death, topics, clock,
+        )  # fmt: skip
         waiting = Waiting(pool, self._dsn)
         tracker = self._tracker
         api = Api(

@@ -206,8 +206,13 @@ class Broker(Protocol):
         group_instance_id: str | None = None,
         from_beginning: bool = True,
         session_timeout: float = 10.0,
+        committed_only: bool = True,
     ) -> Consumer:
-        """read_committed, no auto-commit; where nothing is committed, reading begins at the beginning (or the end)."""
+        """No auto-commit; where nothing is committed, reading begins at the beginning (or the end).
+
+        `committed_only` is read_committed: what an open transaction holds, and all behind it, is neither read nor
+        counted by `end_offsets`. Without it both are.
+        """
 
     def admin(self) -> Admin: ...
 

@@ -1,16 +1,20 @@
-"""POST /tasks/revoke: takes open tasks back by filter, one order per task. What an order means is revocation.py's."""
+"""POST /tasks/revoke: takes open tasks back by filter: a rule, and an order for each task that is known.
+
+Workers apply the rule to what was on its way when it was asked; the leader makes orders of the rest and withdraws it.
+What an order means is contracts/control.py's.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any, Literal
 
 import asyncpg
 from fastapi import APIRouter, Request, Response
-from muster.contracts.events import Revocation, encode_json
+from muster.contracts.control import Revocation, RevocationRule, new_rule_id
+from muster.contracts.events import encode_json
+from muster.contracts.states import TaskState
 from muster.observability.logging import get_logger
-from muster.ports import Record
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tracker_service.api import examples
@@ -18,18 +22,18 @@ from tracker_service.api.bodies import read_body
 from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api, TheAdmin, TheApi
 from tracker_service.api.errors import json_response
-from tracker_service.projection.fold import Fold
+from tracker_service.projection.scribe import Scribe
 
 MAX_ORDER_BYTES = 64 * 1024
-#: Tasks of one request; a filter that takes more says so, and is asked again.
+#: Tasks ordered back before the answer; the rule takes the others, and those that are on their way.
 MAX_TASKS = 10_000
 CHUNK = 1000
 
 # The states are written out, so that the index of unfinished tasks serves. Tasks already asked back are passed over.
 _OPEN = """
-    SELECT t.task_id, t.state, t.task_type
+    SELECT t.task_id, t.state, t.task_type, t.redrive
     FROM muster.tasks t
-    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL
+    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
     WHERE t.state IN ('PENDING', 'STARTED', 'RETRY')
         AND ($1::text IS NULL OR t.task_type = $1)
         AND ($2::bigint IS NULL OR t.submitter = $2)
@@ -83,6 +87,8 @@ async def revoke_open(api: Api, caller: Caller, asked: BulkRevokeRequest) -> dic
     Raises:
         BrokerError, StoreError: some orders may be written; asking once more writes the others.
     """
+    if not asked.dry_run:
+        await _rule(api, caller, asked)
     found = await api.pool.fetch(_OPEN, asked.task_type, asked.submitter, asked.state, asked.terminate, MAX_TASKS + 1)
     rows = found[:MAX_TASKS]
     if not asked.dry_run:
@@ -104,12 +110,19 @@ async def revoke_open(api: Api, caller: Caller, asked: BulkRevokeRequest) -> dic
 
 async def _order(api: Api, caller: Caller, rows: list[asyncpg.Record], *, terminate: bool) -> None:
     now = api.clock.now()
-    orders = [Revocation(task_id=row["task_id"], at=now, terminate=terminate, by=caller.user_id) for row in rows]
-    values = [(encode_json(order), order.task_id.encode()) for order in orders]
-    sent = [await api.producer.send(api.topics.control, value, key=key) for value, key in values]
-    written = await asyncio.gather(*sent)
-    fold = Fold()
-    for position, (value, key) in zip(written, values, strict=True):
-        # Seen by the next read, before the projector meets the same record.
-        api.reader.read(Record(*position, int(now.timestamp() * 1000), key, value, ()), fold)
-    await api.store.write(fold, {})
+    orders = [
+        Revocation(task_id=row["task_id"], at=now, terminate=terminate, by=caller.user_id, redrive=row["redrive"])
+        for row in rows
+    ]
+    scribe = Scribe(api.producer, api.reader, api.store, api.clock)
+    await scribe.write(api.topics.control, [(order.task_id.encode(), encode_json(order)) for order in orders])
+
+
+async def _rule(api: Api, caller: Caller, asked: BulkRevokeRequest) -> None:
+    """Written first: what is not in the projection yet is covered by it from here on."""
+    rule = RevocationRule(
+        rule_id=new_rule_id(), at=api.clock.now(), task_type=asked.task_type, submitter=asked.submitter,
+        state=TaskState(asked.state) if asked.state else None, terminate=asked.terminate, by=caller.user_id,
+    )  # fmt: skip
+    scribe = Scribe(api.producer, api.reader, api.store, api.clock)
+    await scribe.write(api.topics.control, [(rule.key, encode_json(rule))])

@@ -17,6 +17,7 @@ _HAND_BACKS = "SELECT redrive, attempt, delivery, worker, at FROM muster.hand_ba
 _CHILDREN = "SELECT task_id, task_type, state FROM muster.tasks WHERE parent = $1 ORDER BY submitted_at LIMIT 200"
 #: Redrive, attempt, delivery, worker.
 Run = tuple[int, int, int, str]
+_ROUNDS = "SELECT * FROM muster.rounds WHERE task_id = $1 ORDER BY redrive"
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -27,6 +28,8 @@ async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
     claims = await api.pool.fetch(_CLAIMS, task_id)
     returned = {_run_of(back): back["at"] for back in await api.pool.fetch(_HAND_BACKS, task_id)}
     children = await api.pool.fetch(_CHILDREN, task_id)
+    rounds = await api.pool.fetch(_ROUNDS, task_id)
+    latest = rounds[-1] if rounds else row
     body = status_body(row, await api.catalog.find(row["task_type"]))
     body |= {
         "service": row["service"],
@@ -35,8 +38,9 @@ async def full_body(api: Api, caller: Caller, row: asyncpg.Record) -> Body:
         "redrive": row["redrive"],
         "submitter": row["submitter"],
         "expires_at": row["expires_at"],
-        "parameters": json_of(row["parameters"]),
-        "parameters_bytes": row["parameters_bytes"],
+        "parameters": json_of(latest["parameters"]),
+        "parameters_bytes": latest["parameters_bytes"],
+        "rounds": _rounds(row, rounds),
         "attempts": _attempts(row, failed, claims, returned),
         "timeline": _timeline(row, failed, claims, returned),
         "children": [{"task_id": c["task_id"], "name": c["task_type"], "status": c["state"]} for c in children],
@@ -63,9 +67,11 @@ def _attempts(
     runs: list[Body] = [
         {
             "attempt": a["attempt"], "delivery": None, "worker": a["worker"] or None, "started_at": a["started_at"],
-            "ended_at": a["ended_at"], "outcome": "RETRY", "error": public_failure(json_of(a["failure"])),
+            "ended_at": a["ended_at"], "outcome": "FAILURE" if a["final"] else "RETRY",
+            "error": public_failure(json_of(a["failure"])),
         }
         for a in failed
+        if not _is_its_end(a, row)
     ]  # fmt: skip
     for claim in claims:
         ended_at = returned.get(_run_of(claim))
@@ -82,6 +88,23 @@ def _outcome(row: asyncpg.Record, claim: asyncpg.Record, returned_at: datetime |
     if claim["abandoned"]:
         return "ABANDONED"
     return None if claim["rank"] == row["rank"] else "LOST"
+
+
+def _is_its_end(attempt: asyncpg.Record, row: asyncpg.Record) -> bool:
+    """The dead letter in which the task stands; its row tells the same."""
+    same = all(attempt[name] == row[name] for name in ("redrive", "attempt")) and attempt["worker"] == row["worker"]
+    return same and attempt["final"] and row["state"] == "FAILURE"
+
+
+def _rounds(row: asyncpg.Record, redriven: list[asyncpg.Record]) -> list[Body]:
+    """What each round ran with; the first was the submission."""
+    first = {"redrive": 0, "began_at": row["submitted_at"], "parameters": json_of(row["parameters"])}
+    later = [
+        {"redrive": r["redrive"], "began_at": r["began_at"], "parameters": json_of(r["parameters"]),
+         "name": r["task_type"]}
+        for r in redriven
+    ]  # fmt: skip
+    return [first, *later] if later else []
 
 
 def _run(row: asyncpg.Record, *, ended_at: Any, outcome: str | None, error: Any) -> Body:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncpg
-from muster.contracts.events import Revocation, encode_json
+from muster.contracts.control import Revocation
+from muster.contracts.events import encode_json
 from muster.contracts.states import TERMINAL
-from muster.ports import Record
 from pydantic import BaseModel, ConfigDict, Field
 
 from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api
 from tracker_service.api.errors import ApiError
-from tracker_service.projection.fold import Fold
+from tracker_service.projection.scribe import Scribe
 
 
 class RevokeRequest(BaseModel):
@@ -31,10 +31,10 @@ async def revoke(api: Api, caller: Caller, row: asyncpg.Record, *, terminate: bo
     if row["state"] in TERMINAL:
         raise ApiError(409, f"the task has ended already: {row['state']}")
     task_id = row["task_id"]
-    order = Revocation(task_id=task_id, at=api.clock.now(), terminate=terminate, by=caller.user_id)
-    value, key = encode_json(order), task_id.encode()
-    written = await (await api.producer.send(api.topics.control, value, key=key))
-    # Seen by the next read, before the projector meets the same record.
-    fold = Fold()
-    api.reader.read(Record(*written, int(order.at.timestamp() * 1000), key, value, ()), fold)
-    await api.store.write(fold, {})
+    # A second order never softens the first.
+    terminate = terminate or bool(row["revoke_terminate"])
+    order = Revocation(
+        task_id=task_id, at=api.clock.now(), terminate=terminate, by=caller.user_id, redrive=row["redrive"]
+    )
+    scribe = Scribe(api.producer, api.reader, api.store, api.clock)
+    await scribe.write(api.topics.control, [(task_id.encode(), encode_json(order))])

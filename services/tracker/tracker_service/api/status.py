@@ -15,14 +15,14 @@ from tracker_service.api.context import Api
 from tracker_service.api.errors import ApiError
 
 READ_TASK = """
-    SELECT t.*, r.requested_at AS revoke_requested_at, p.done, p.total, p.message AS progress_message,
-        a.failure AS last_failure, a.started_at AS last_started_at
+    SELECT t.*, r.requested_at AS revoke_requested_at, r.terminate AS revoke_terminate,
+        p.done, p.total, p.message AS progress_message, a.failure AS last_failure, a.started_at AS last_started_at
     FROM muster.tasks t
-    LEFT JOIN muster.revocations r ON r.task_id = t.task_id
+    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
     LEFT JOIN muster.progress p ON p.task_id = t.task_id AND p.rank = t.rank
     LEFT JOIN muster.attempts a ON t.state = 'RETRY' AND a.task_id = t.task_id AND a.redrive = t.redrive
         AND a.attempt = t.attempt - 1
-    WHERE t.task_id = $1"""
+    WHERE t.task_id = $1 ORDER BY a.ended_at LIMIT 1"""
 
 Body = dict[str, Any]
 

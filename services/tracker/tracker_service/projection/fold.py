@@ -12,7 +12,7 @@ import msgspec
 from muster.contracts.dead_letter import Provenance
 from muster.contracts.envelope import Failure, TaskRecord
 from muster.contracts.events import Abandoned, Progressed, Revoked, Started, Succeeded
-from muster.contracts.states import waiting_state
+from muster.contracts.states import TaskState, waiting_state
 from muster.ports import Position
 
 from tracker_service.projection.preview import preview
@@ -24,17 +24,20 @@ from tracker_service.projection.rows import (
     ClaimRow,
     Ended,
     HandBackRow,
+    MetRow,
     ProgressRow,
     RevocationRow,
+    RoundRow,
+    RuleRow,
     TaskRow,
     WorkerRow,
 )
 
 # Plain strings: they go to PostgreSQL as they are.
-_STARTED, _SUCCESS, _FAILURE, _REVOKED = "STARTED", "SUCCESS", "FAILURE", "REVOKED"
+_STARTED, _FAILURE = "STARTED", "FAILURE"
 _encode = msgspec.json.Encoder().encode
 
-Latest = TypeVar("Latest", WorkerRow, CatalogRow, RevocationRow)
+Latest = TypeVar("Latest", WorkerRow, CatalogRow, RevocationRow, RuleRow)
 
 
 class LaneName(msgspec.Struct, frozen=True):
@@ -51,12 +54,15 @@ class Fold:
         self.tasks: dict[str, TaskRow] = {}
         self.claims: dict[ClaimKey, ClaimRow] = {}
         self.ended: set[Ended] = set()
-        self.attempts: dict[tuple[str, int, int], AttemptRow] = {}
+        self.attempts: dict[tuple[str, int, int, str], AttemptRow] = {}
         self.hand_backs: set[HandBackRow] = set()
+        self.rounds: dict[tuple[str, int], RoundRow] = {}
         self.progress: dict[str, ProgressRow] = {}
         self.workers: dict[str, WorkerRow] = {}
         self.catalog: dict[str, CatalogRow] = {}
         self.revocations: dict[str, RevocationRow] = {}
+        self.rules: dict[str, RuleRow] = {}
+        self.met: dict[tuple[str, str, int, int], MetRow] = {}
 
     def open_claims(self) -> list[ClaimRow]:
         """Claims that no end in this batch settles: a task that began and ended within a batch leaves none."""
@@ -75,10 +81,13 @@ class Fold:
         """A record in a lane or on its way to one: the task waits, and an attempt before this one failed."""
         rank = waiting_rank(task.redrive, task.attempt, task.delivery)
         row = self._row(task.task_id, task.task_type, rank, at)
-        if self._wins(row, rank, at):
+        if _wins(row, rank, at):
+            row.task_type = task.task_type
             _settle(row, rank, at, waiting_state(task.attempt).value, task.redrive, task.attempt, task.delivery)
             row.next_attempt_at = task.not_before
         _submission(row, task, lane, at)
+        if task.redrive > 0:
+            self._round(task, at)
         if task.failure is not None and task.attempt > 1:
             self._failed(task, task.failure, at)
         if task.handed_back is not None:
@@ -91,7 +100,8 @@ class Fold:
         """A worker claims a delivery."""
         rank = started_rank(event.redrive, event.attempt, event.delivery)
         row = self._row(event.task_id, event.task_type, rank, event.at)
-        if self._wins(row, rank, event.at):
+        if _wins(row, rank, event.at, event.worker):
+            row.task_type = event.task_type
             _settle(row, rank, event.at, _STARTED, event.redrive, event.attempt, event.delivery)
             row.worker = event.worker
             row.started_at = event.at
@@ -112,24 +122,35 @@ class Fold:
 
     def succeeded(self, event: Succeeded, result: str) -> None:
         """The task ended with a result (JSON)."""
-        row = self._ended(event, _SUCCESS)
+        row = self._ended(event, TaskState.SUCCESS)
         if row is not None:
             row.started_at = event.started_at
             row.result = result
 
     def revoked(self, event: Revoked) -> None:
         """The task was taken back, or expired."""
-        row = self._ended(event, _REVOKED)
+        row = self._ended(event, TaskState.REVOKED)
         if row is not None:
-            row.detail = _encode({"reason": event.reason, "by": event.by}).decode()
+            detail = {"reason": event.reason, "by": event.by} | ({"due": event.due} if event.due else {})
+            row.detail = _encode(detail).decode()
+        if event.topic is not None:
+            met = MetRow(event.task_id, event.topic, event.partition, event.offset, event.at)
+            self.met[met[:4]] = met
 
     def failed(self, why: Provenance, task: TaskRecord | None, lane: LaneName | None, letter: Position) -> None:
         """A dead letter: the task ended. `task` is the original record, where it could be read."""
-        rank = terminal_rank(why.redrive)
+        rank = terminal_rank(why.redrive, TaskState.FAILURE)
         row = self._row(why.task_id, why.task_type, rank, why.failed_at)
         worker = why.failure.worker
         self.ended.add(Ended(why.task_id, why.redrive, why.attempt, why.delivery, worker))
-        if self._wins(row, rank, why.failed_at):
+        text = _encode(why.failure).decode()
+        self._attempt(
+            AttemptRow(
+                why.task_id, why.redrive, why.attempt, worker, why.failure.started_at, why.failed_at, text, final=True
+            )
+        )
+        if _wins(row, rank, why.failed_at, worker):
+            row.task_type = why.task_type
             _settle(row, rank, why.failed_at, _FAILURE, why.redrive, why.attempt, why.delivery)
             row.worker = worker or None
             row.started_at = why.failure.started_at
@@ -148,6 +169,9 @@ class Fold:
     def revocation(self, row: RevocationRow) -> None:
         _latest(self.revocations, row.task_id, row)
 
+    def rule(self, row: RuleRow) -> None:
+        _latest(self.rules, row.rule_id, row)
+
     def _row(self, task_id: str, task_type: str, rank: int, at: datetime) -> TaskRow:
         row = self.tasks.get(task_id)
         if row is None:
@@ -155,30 +179,38 @@ class Fold:
             row = self.tasks[task_id] = TaskRow(task_id, task_type, -1, at)
         return row
 
-    @staticmethod
-    def _wins(row: TaskRow, rank: int, at: datetime) -> bool:
-        return rank > row.rank or (rank == row.rank and row.finished_at is None and at > row.changed_at)
-
-    def _ended(self, event: Succeeded | Revoked, state: str) -> TaskRow | None:
+    def _ended(self, event: Succeeded | Revoked, state: TaskState) -> TaskRow | None:
         """Settle the claim; the row to fill in when this end is the one that counts."""
         self.ended.add(Ended(event.task_id, event.redrive, event.attempt, event.delivery, event.worker))
-        rank = terminal_rank(event.redrive)
+        rank = terminal_rank(event.redrive, state)
         row = self._row(event.task_id, event.task_type, rank, event.at)
-        if not self._wins(row, rank, event.at):
+        if not _wins(row, rank, event.at, event.worker):
             return None
-        _settle(row, rank, event.at, state, event.redrive, event.attempt, event.delivery)
+        row.task_type = event.task_type
+        _settle(row, rank, event.at, state.value, event.redrive, event.attempt, event.delivery)
         row.worker = event.worker
         row.finished_at = event.at
         return row
 
     def _failed(self, task: TaskRecord, failure: Failure, at: datetime) -> None:
-        """The attempt before the one that `task` waits for; the earliest word on it stays."""
+        """The attempt before the one that `task` waits for."""
         key = (task.task_id, task.redrive, task.attempt - 1)
-        row = AttemptRow(*key, failure.worker, failure.started_at, failure.failed_at or at, _encode(failure).decode())
-        known = self.attempts.get(key)
-        if known is None or row.ended_at < known.ended_at:
-            self.attempts[key] = row
+        text = _encode(failure).decode()
+        self._attempt(AttemptRow(*key, failure.worker, failure.started_at, failure.failed_at or at, text))
         self.ended.add(Ended(*key, 0, failure.worker))
+
+    def _attempt(self, row: AttemptRow) -> None:
+        """The earliest word on it stays."""
+        known = self.attempts.get(row[:4])
+        if known is None or row.ended_at < known.ended_at:
+            self.attempts[row[:4]] = row
+
+    def _round(self, task: TaskRecord, at: datetime) -> None:
+        """Every record of a round repeats what it runs with; the earliest tells when it began."""
+        key = (task.task_id, task.redrive)
+        known = self.rounds.get(key)
+        if known is None or at < known.began_at:
+            self.rounds[key] = RoundRow(*key, task.task_type, at, preview(task.body), len(task.body))
 
     def _claim(self, event: Started | Abandoned, rank: int, seq: int, *, abandoned: bool) -> None:
         key = ClaimKey(
@@ -188,6 +220,15 @@ class Fold:
         known = self.claims.get(key)
         if known is None or seq > known.seq:
             self.claims[key] = ClaimRow(key, rank, event.at, abandoned, seq)
+
+
+def _wins(row: TaskRow, rank: int, at: datetime, worker: str = "") -> bool:
+    """A join: of any two facts the same one wins, whichever was folded first."""
+    if rank != row.rank:
+        return rank > row.rank
+    if row.finished_at is None:
+        return (at, worker) > (row.changed_at, row.worker or "")
+    return (at, worker) < (row.changed_at, row.worker or "")
 
 
 def _latest(rows: dict[str, Latest], key: str, row: Latest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from muster.contracts.envelope import MAX_ATTEMPT
+from muster.contracts.states import PRECEDENCE, TaskState
 
 # 14 bits each hold MAX_ATTEMPT; from the lowest: started, delivery, attempt, terminal, redrive.
 _DELIVERY, _ATTEMPT, _TERMINAL, _REDRIVE = 1, 15, 29, 30
@@ -18,9 +19,9 @@ def started_rank(redrive: int, attempt: int, delivery: int) -> int:
     return waiting_rank(redrive, attempt, delivery) | 1
 
 
-def terminal_rank(redrive: int) -> int:
-    """Equal for all ends of one round: the first that is folded stays."""
-    return redrive << _REDRIVE | 1 << _TERMINAL
+def terminal_rank(redrive: int, state: TaskState) -> int:
+    """An end; of two different ones in a round the one of higher precedence counts."""
+    return redrive << _REDRIVE | 1 << _TERMINAL | PRECEDENCE[state] << _ATTEMPT
 
 
 def is_terminal(rank: int) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from muster.contracts.catalog import decode_description
+from muster.contracts.control import RULE_PREFIX, Revocation, RevocationRule, decode_order
 from muster.contracts.dead_letter import nameless_id, original_headers, parse_provenance
 from muster.contracts.envelope import MAX_ATTEMPT, Failure, TaskRecord, parse_task
 from muster.contracts.errors import ContractError, InvalidRecord
@@ -22,13 +23,12 @@ from muster.contracts.events import (
     Succeeded,
     decode_event,
     decode_heartbeat,
-    decode_revocation,
 )
 from muster.contracts.topics import Topics
 from muster.ports import Position, Record
 
 from tracker_service.projection.fold import Fold, LaneName
-from tracker_service.projection.rows import CatalogRow, RevocationRow, WorkerRow
+from tracker_service.projection.rows import CatalogRow, RevocationRow, RuleRow, WorkerRow
 
 #: What a record that cannot be read raises.
 UNREADABLE = (msgspec.MsgspecError, ContractError, ValueError, OverflowError, RecursionError)
@@ -50,7 +50,7 @@ class Reader:
             topics.events: self._event,
             topics.retry: self._retry,
             topics.dead_letter: self._dead_letter,
-            topics.control: _revocation,
+            topics.control: _order,
             topics.catalog: _description,
             topics.workers: _beat,
         }
@@ -85,7 +85,7 @@ class Reader:
         event = decode_event(record.value or b"")
         _check_event(event)
         if isinstance(event, Started):
-            _check_pointer(event)
+            _check_pointer(event.topic, event.partition, event.offset)
             fold.started(event, self._lanes.get(event.topic), record.offset)
         elif isinstance(event, Succeeded):
             _check_instant(event.started_at)
@@ -93,9 +93,13 @@ class Reader:
         elif isinstance(event, Progressed):
             fold.progressed(event)
         elif isinstance(event, Abandoned):
-            _check_pointer(event)
+            _check_pointer(event.topic, event.partition, event.offset)
             fold.abandoned(event, record.offset)
         else:
+            if event.topic is not None:
+                _check_pointer(event.topic, event.partition, event.offset)
+            if event.due is not None:
+                _check_instant(event.due)
             fold.revoked(event)
 
     def _dead_letter(self, record: Record, fold: Fold) -> None:
@@ -131,17 +135,43 @@ def _nameless(record: Record) -> TaskRecord:
     )
 
 
-def _revocation(record: Record, fold: Fold) -> None:
+def _order(record: Record, fold: Fold) -> None:
+    """A tombstone withdraws whatever stood under its key; kinds of a newer version are passed over."""
     if record.value is None:
-        task_id = _clean((record.key or b"").decode())
-        fold.revocation(RevocationRow(task_id, record.offset, None, False, None, "withdrawn"))
+        key = _clean((record.key or b"").decode())
+        if key.startswith(RULE_PREFIX):
+            fold.rule(RuleRow(key.removeprefix(RULE_PREFIX), record.offset, None))
+        else:
+            fold.revocation(RevocationRow(key, record.offset, None, False, None, "withdrawn"))
         return
-    order = decode_revocation(record.value)
+    match decode_order(record.value):
+        case Revocation() as order:
+            fold.revocation(_revocation_row(order, record.offset))
+        case RevocationRule() as rule:
+            fold.rule(_rule_row(rule, record.offset))
+
+
+def _revocation_row(order: Revocation, seq: int) -> RevocationRow:
     _check_instant(order.at)
-    by = order.by if order.by is None else _within(order.by, _MAX_INT64)
-    fold.revocation(
-        RevocationRow(_clean(order.task_id), record.offset, order.at, order.terminate, by, _clean(order.reason)[:200])
-    )
+    _check_numbers(order.redrive, 1, 1)
+    return RevocationRow(
+        _clean(order.task_id), seq, order.at, order.terminate, _user(order.by), _clean(order.reason)[:200],
+        order.redrive,
+    )  # fmt: skip
+
+
+def _rule_row(rule: RevocationRule, seq: int) -> RuleRow:
+    _check_instant(rule.at)
+    for name in (rule.rule_id, rule.task_type or ""):
+        _check_name(name)
+    return RuleRow(
+        rule.rule_id, seq, rule.at, rule.task_type, _user(rule.submitter), rule.state.value if rule.state else None,
+        rule.terminate, _user(rule.by), _clean(rule.reason)[:200],
+    )  # fmt: skip
+
+
+def _user(number: int | None) -> int | None:
+    return None if number is None else _within(number, _MAX_INT64)
 
 
 def _description(record: Record, fold: Fold) -> None:
@@ -195,10 +225,10 @@ def _check_event(event: AnyEvent) -> None:
     _check_name(event.worker)
 
 
-def _check_pointer(event: Started | Abandoned) -> None:
-    _check_name(event.topic)
-    _within(event.partition, _MAX_INT32)
-    _within(event.offset, _MAX_INT64)
+def _check_pointer(topic: str, partition: int, offset: int) -> None:
+    _check_name(topic)
+    _within(partition, _MAX_INT32)
+    _within(offset, _MAX_INT64)
 
 
 def _check_numbers(redrive: int, attempt: int, delivery: int) -> None:

@@ -17,7 +17,7 @@ class TaskRow:
     task_id: str
     task_type: str
     rank: int
-    #: When the fact that won was written; between equal ranks the later one wins.
+    #: When the fact that won was written; between equal ranks the later one wins, between equal ends the earlier one.
     changed_at: datetime
     state: str = TaskState.PENDING.value
     redrive: int = 0
@@ -90,6 +90,19 @@ class AttemptRow(NamedTuple):
     started_at: datetime | None
     ended_at: datetime
     failure: str
+    #: It ended in a dead letter; nothing followed in its round.
+    final: bool = False
+
+
+class RoundRow(NamedTuple):
+    """A row of `muster.rounds`: what a redrive began."""
+
+    task_id: str
+    redrive: int
+    task_type: str
+    began_at: datetime
+    parameters: str | None
+    parameters_bytes: int
 
 
 class HandBackRow(NamedTuple):
@@ -149,6 +162,32 @@ class RevocationRow(NamedTuple):
     terminate: bool
     asked_by: int | None
     reason: str
+    #: The round it was ordered in.
+    redrive: int = 0
+
+
+class RuleRow(NamedTuple):
+    """A row of `muster.revocation_rules`; `requested_at` None: withdrawn."""
+
+    rule_id: str
+    seq: int
+    requested_at: datetime | None
+    task_type: str | None = None
+    submitter: int | None = None
+    state: str | None = None
+    terminate: bool = False
+    asked_by: int | None = None
+    reason: str = ""
+
+
+class MetRow(NamedTuple):
+    """A row of `muster.revoked_records`: a worker had this record of a revoked task in hand."""
+
+    task_id: str
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
 
 
 Row = tuple[Any, ...]

@@ -18,7 +18,7 @@ _TASK_TYPES = {
 }  # fmt: skip
 #: What the fact of highest rank says, all of it together.
 _PRESENT = (
-    "rank", "changed_at", "state", "redrive", "attempt", "delivery", "worker", "started_at", "finished_at",
+    "task_type", "rank", "changed_at", "state", "redrive", "attempt", "delivery", "worker", "started_at", "finished_at",
     "next_attempt_at", "result", "detail",
 )  # fmt: skip
 #: Said at the submission: the first that says it is kept.
@@ -29,10 +29,14 @@ def _unnest(types: Sequence[str]) -> str:
     return "unnest(" + ", ".join(f"${number}::{name}[]" for number, name in enumerate(types, 1)) + ")"
 
 
+def _at(row: str) -> str:
+    return f"""({row}.changed_at, coalesce({row}.worker, '') COLLATE "C")"""
+
+
 def _merge_tasks() -> str:
     wins = (
-        "(excluded.rank > t.rank"
-        " OR (excluded.rank = t.rank AND t.finished_at IS NULL AND excluded.changed_at > t.changed_at))"
+        "(excluded.rank > t.rank OR (excluded.rank = t.rank AND CASE WHEN t.finished_at IS NULL"
+        f" THEN {_at('excluded')} > {_at('t')} ELSE {_at('excluded')} < {_at('t')} END))"
     )
     present = [f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE t.{name} END" for name in _PRESENT]
     said = [f"{name} = coalesce(t.{name}, excluded.{name})" for name in _SAID]
@@ -88,11 +92,11 @@ MERGE_CLAIMS = f"""
         WHERE excluded.seq > c.seq"""  # noqa: S608
 
 MERGE_ATTEMPTS = f"""
-    INSERT INTO muster.attempts AS a (task_id, redrive, attempt, worker, started_at, ended_at, failure)
-    SELECT * FROM {_unnest(["text", "smallint", "smallint", "text", "timestamptz", "timestamptz", "text"])}
-    ON CONFLICT (task_id, redrive, attempt) DO UPDATE
-        SET worker = excluded.worker, started_at = excluded.started_at, ended_at = excluded.ended_at,
-            failure = excluded.failure
+    INSERT INTO muster.attempts AS a (task_id, redrive, attempt, worker, started_at, ended_at, failure, final)
+    SELECT * FROM {_unnest(["text", "smallint", "smallint", "text", "timestamptz", "timestamptz", "text", "boolean"])}
+    ON CONFLICT (task_id, redrive, attempt, worker) DO UPDATE
+        SET started_at = excluded.started_at, ended_at = excluded.ended_at, failure = excluded.failure,
+            final = excluded.final
         WHERE excluded.ended_at < a.ended_at"""  # noqa: S608
 
 # Every record after a hand-back repeats it.
@@ -100,6 +104,12 @@ ADD_HAND_BACKS = f"""
     INSERT INTO muster.hand_backs (task_id, redrive, attempt, delivery, worker, at)
     SELECT * FROM {_unnest(["text", "smallint", "smallint", "smallint", "text", "timestamptz"])}
     ON CONFLICT DO NOTHING"""  # noqa: S608
+
+MERGE_ROUNDS = f"""
+    INSERT INTO muster.rounds AS o (task_id, redrive, task_type, began_at, parameters, parameters_bytes)
+    SELECT * FROM {_unnest(["text", "smallint", "text", "timestamptz", "text", "integer"])}
+    ON CONFLICT (task_id, redrive) DO UPDATE SET began_at = excluded.began_at
+        WHERE excluded.began_at < o.began_at"""  # noqa: S608
 
 MERGE_PROGRESS = f"""
     INSERT INTO muster.progress AS p (task_id, rank, at, done, total, message)
@@ -126,13 +136,24 @@ MERGE_CATALOG = """
     ON CONFLICT (task_type) DO UPDATE SET seq = excluded.seq, description = excluded.description
         WHERE excluded.seq > c.seq"""
 
-MERGE_REVOCATION = """
-    INSERT INTO muster.revocations AS r (task_id, seq, requested_at, terminate, asked_by, reason)
-    VALUES ($1, $2, $3, $4, $5, $6)
+MERGE_REVOCATIONS = f"""
+    INSERT INTO muster.revocations AS r (task_id, seq, requested_at, terminate, asked_by, reason, redrive)
+    SELECT * FROM {_unnest(["text", "bigint", "timestamptz", "boolean", "bigint", "text", "smallint"])}
     ON CONFLICT (task_id) DO UPDATE
         SET seq = excluded.seq, requested_at = excluded.requested_at, terminate = excluded.terminate,
-            asked_by = excluded.asked_by, reason = excluded.reason
-        WHERE excluded.seq > r.seq"""
+            asked_by = excluded.asked_by, reason = excluded.reason, redrive = excluded.redrive
+        WHERE excluded.seq > r.seq"""  # noqa: S608
+
+MERGE_RULES = f"""
+    INSERT INTO muster.revocation_rules AS r (
+        rule_id, seq, requested_at, task_type, submitter, state, terminate, asked_by, reason)
+    SELECT * FROM {_unnest(["text", "bigint", "timestamptz", "text", "bigint", "text", "boolean", "bigint", "text"])}
+    ON CONFLICT (rule_id) DO UPDATE SET seq = excluded.seq, requested_at = excluded.requested_at
+        WHERE excluded.seq > r.seq"""  # noqa: S608
+
+ADD_MET = f"""
+    INSERT INTO muster.revoked_records (task_id, topic, "partition", "offset", at)
+    SELECT * FROM {_unnest(["text", "text", "integer", "bigint", "timestamptz"])} ON CONFLICT DO NOTHING"""  # noqa: S608
 
 # The comparison that keeps two trackers from folding the same records.
 ADVANCE_OFFSETS = f"""

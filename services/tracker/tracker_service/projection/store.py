@@ -9,8 +9,8 @@ made elsewhere, durably.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -30,6 +30,7 @@ Advance: TypeAlias = Mapping[TopicPartition, tuple[int, int]]
 ENDED_CHANNEL = "muster_ended"
 
 CHUNK = 2000
+T = TypeVar("T")
 
 #: What PostgreSQL raises when it cannot answer now, as opposed to a value it cannot hold.
 UNAVAILABLE = (
@@ -85,28 +86,30 @@ class Store:
 
 async def merge(connection: Connection, fold: Fold) -> None:
     """Join a batch with what is stored, within the caller's transaction; who waits for an end is told by the caller."""
-    # Tasks first: their rows are locked, so what a claim is compared with is settled.
-    if fold.tasks:
-        tasks = [task_values(fold.tasks[task_id]) for task_id in sorted(fold.tasks)]
-        await _columns(connection, sql.MERGE_TASKS, tasks)
-    if fold.attempts:
-        await _columns(connection, sql.MERGE_ATTEMPTS, [fold.attempts[key] for key in sorted(fold.attempts)])
-    if fold.ended:
-        await _columns(connection, sql.DELETE_ENDED_CLAIMS, sorted(fold.ended))
-    claims = fold.open_claims()
-    if claims:
-        await _columns(connection, sql.MERGE_CLAIMS, sorted((*claim.key, *claim[1:]) for claim in claims))
-    if fold.hand_backs:
-        await _columns(connection, sql.ADD_HAND_BACKS, sorted(fold.hand_backs))
-    if fold.progress:
-        await _columns(connection, sql.MERGE_PROGRESS, [fold.progress[key] for key in sorted(fold.progress)])
-    for statement, rows in (
-        (sql.MERGE_WORKER, fold.workers),
-        (sql.MERGE_CATALOG, fold.catalog),
-        (sql.MERGE_REVOCATION, fold.revocations),
-    ):
+    for statement, batch in _batches(fold):
+        await _columns(connection, statement, batch)
+    for statement, rows in ((sql.MERGE_WORKER, fold.workers), (sql.MERGE_CATALOG, fold.catalog)):
         for key in sorted(rows):
             await connection.execute(statement, *rows[key])
+
+
+def _batches(fold: Fold) -> Iterator[tuple[str, Sequence[Iterable[Any]]]]:
+    """In the order of writing; rows in the order of their keys, so that two trackers lock them alike."""
+    # Tasks first: their rows are locked, so what a claim is compared with is settled.
+    yield sql.MERGE_TASKS, [task_values(row) for row in _by_key(fold.tasks)]
+    yield sql.MERGE_ATTEMPTS, _by_key(fold.attempts)
+    yield sql.MERGE_ROUNDS, _by_key(fold.rounds)
+    yield sql.DELETE_ENDED_CLAIMS, sorted(fold.ended)
+    yield sql.MERGE_CLAIMS, sorted((*claim.key, *claim[1:]) for claim in fold.open_claims())
+    yield sql.ADD_HAND_BACKS, sorted(fold.hand_backs)
+    yield sql.MERGE_PROGRESS, _by_key(fold.progress)
+    yield sql.MERGE_REVOCATIONS, _by_key(fold.revocations)
+    yield sql.MERGE_RULES, _by_key(fold.rules)
+    yield sql.ADD_MET, _by_key(fold.met)
+
+
+def _by_key(rows: Mapping[Any, T]) -> list[T]:
+    return [rows[key] for key in sorted(rows)]
 
 
 async def _advance(connection: Connection, advance: Advance) -> None:

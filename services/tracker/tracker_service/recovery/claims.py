@@ -1,4 +1,4 @@
-"""What recovery asks the projection: open claims, the barrier, tasks whose revocation has done its work. SQL only."""
+"""What recovery asks the projection: open claims, and whether it has passed the barrier. SQL only."""
 
 from __future__ import annotations
 
@@ -30,9 +30,6 @@ _CLAIMS = """
 _BEHIND = """
     SELECT count(*) FROM unnest($1::text[], $2::int[], $3::bigint[]) AS n (topic, "partition", until)
     LEFT JOIN muster.offsets o USING (topic, "partition") WHERE coalesce(o.next_offset, 0) < n.until"""
-_SETTLED_REVOCATIONS = """
-    SELECT r.task_id FROM muster.revocations r JOIN muster.tasks t USING (task_id)
-    WHERE r.requested_at IS NOT NULL AND t.finished_at IS NOT NULL LIMIT 1000"""
 
 
 class Suspect(NamedTuple):
@@ -75,8 +72,3 @@ async def passed(connection: Connection, ends: Mapping[TopicPartition, int]) -> 
     """The projection has folded everything before these offsets."""
     topics, partitions = [p.topic for p in ends], [p.partition for p in ends]
     return not await connection.fetchval(_BEHIND, topics, partitions, list(ends.values()))
-
-
-async def settled_revocations(connection: Connection) -> list[str]:
-    """Tasks that have ended although their revocation still stands in the control topic."""
-    return [row["task_id"] for row in await connection.fetch(_SETTLED_REVOCATIONS)]

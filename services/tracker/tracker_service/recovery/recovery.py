@@ -2,12 +2,11 @@
 
 The order (a) committed offsets, (b) end offsets, (c) the projection passes them, (d) look and judge is the proof of
 contracts/recovery.py: STARTED is acknowledged before its offset is committed, so whoever accepted a task is visible by
-(d). What this tracker itself wrote is passed by the next barrier, so no task is brought back twice for one death.
+(d). Before (a) this tracker takes the fence: what it or any other leader wrote is behind the barrier then, or void, so
+no task is brought back twice for one death.
 """
 
 from __future__ import annotations
-
-import asyncio
 
 import asyncpg
 from muster.contracts.errors import BrokerError, StoreError
@@ -15,19 +14,20 @@ from muster.contracts.recovery import Verdict, judge
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import WORKERS_LOST
-from muster.ports import Admin, Broker, Clock, Position, Producer, TopicPartition
+from muster.ports import Admin, Clock, Position
 
 from tracker_service.projection.store import UNAVAILABLE
 from tracker_service.recovery import claims
+from tracker_service.recovery.barrier import Barrier
 from tracker_service.recovery.death_clock import DeathClock
+from tracker_service.recovery.fence import Fence
 from tracker_service.recovery.leadership import Leadership
 from tracker_service.recovery.redelivery import Lost, Redelivery
+from tracker_service.recovery.revocations import Revocations
 
 ROUND_SECONDS = 1.0
 #: A round that found nothing to do is not repeated at once for the same dead: long tasks may keep them company.
 QUIET_SECONDS = 5.0
-BARRIER_SECONDS = 30.0
-_LOOK_SECONDS = 0.05
 
 _log = get_logger(__name__)
 
@@ -37,32 +37,32 @@ class Recovery:
 
     def __init__(
         self,
-        broker: Broker,
         admin: Admin,
-        producer: Producer,
+        barrier: Barrier,
+        fence: Fence,
         redelivery: Redelivery,
+        revocations: Revocations,
         leadership: Leadership,
         death: DeathClock,
         topics: Topics,
         clock: Clock,
     ) -> None:
         self._admin = admin
-        self._producer = producer
+        self._barrier = barrier
+        self._fence = fence
+        self._revocations = revocations
         self._redelivery = redelivery
         self._leadership = leadership
         self._death = death
         self._topics = topics
         self._clock = clock
-        self._reader = broker.consumer(client_id="muster-tracker-barrier")
-        self._folded = (topics.events, topics.retry, topics.dead_letter, *topics.all_lanes())
         self._known_dead: frozenset[str] = frozenset()
         self._quiet_until = 0.0
         self._leads_since: float | None = None
 
     async def run(self) -> None:
         """Look for lost tasks until cancelled."""
-        self._reader.assign([])
-        await self._reader.start()
+        await self._barrier.start()
         try:
             while True:
                 try:
@@ -75,12 +75,13 @@ class Recovery:
                     _log.warning("A round of recovery failed", action="recovery.failed", error=str(error))
                 await self._clock.sleep(ROUND_SECONDS)
         finally:
-            await self._reader.stop()
+            await self._barrier.stop()
+            await self._fence.drop()
             await self._leadership.resign()
 
     async def round(self, connection: asyncpg.Connection[asyncpg.Record]) -> int:
         """Judge the tasks of every dead worker; returns how many were brought back or given up."""
-        await self._withdraw_revocations(connection)
+        await self._revocations.round(connection)
         holders = await claims.open_workers(connection)
         dead = frozenset(worker for worker in holders if self._death.is_dead(worker))
         self._death.forget(keep=holders)
@@ -107,12 +108,13 @@ class Recovery:
         return now - self._leads_since >= self._death.lease
 
     async def _judge(self, connection: asyncpg.Connection[asyncpg.Record], dead: frozenset[str]) -> list[Lost]:
+        await self._fence.take()
         services = {self._topics.service_of_lane(topic) for topic in await claims.claimed_topics(connection, dead)}
         committed: dict[tuple[str, int], int] = {}
         for service in sorted(service for service in services if service):
             offsets = await self._admin.committed(self._topics.group(service))  # (a)
             committed |= {(p.topic, p.partition): offset for p, offset in offsets.items()}
-        await self._barrier(connection)
+        await self._barrier.pass_in(connection)  # (b) and (c)
         lost: list[Lost] = []
         for suspect in await claims.suspects(connection, dead):  # (d)
             verdict = judge(suspect.claims, dead=dead, committed=committed)
@@ -120,24 +122,3 @@ class Recovery:
                 accepted = next(c for c in suspect.claims if c.offset < committed.get((c.topic, c.partition), 0))
                 lost.append(Lost(suspect, Position(accepted.topic, accepted.partition, accepted.offset)))
         return lost
-
-    async def _barrier(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """(b) and (c): everything that was written before now is in the projection.
-
-        Raises:
-            BrokerError: the projection did not get there in time; nothing may be judged.
-        """
-        counts = await self._admin.partitions(self._folded)
-        partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-        ends = {partition: end for partition, end in (await self._reader.end_offsets(partitions)).items() if end}
-        deadline = self._clock.monotonic() + BARRIER_SECONDS
-        while not await claims.passed(connection, ends):
-            if self._clock.monotonic() > deadline:
-                raise BrokerError("the projection is behind: tasks of dead workers are judged when it has caught up")
-            await self._clock.sleep(_LOOK_SECONDS)
-
-    async def _withdraw_revocations(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """Remove orders that have done their work, so that the control topic stays small."""
-        settled = await claims.settled_revocations(connection)
-        topic = self._topics.control
-        await asyncio.gather(*[await self._producer.send(topic, None, key=task_id.encode()) for task_id in settled])

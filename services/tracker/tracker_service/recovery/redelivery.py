@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,10 +14,14 @@ from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import REDELIVERED
-from muster.ports import Clock, Position, Producer, Record
+from muster.ports import Clock, Position, Record
 
 from tracker_service.recovery.claims import Suspect
+from tracker_service.recovery.fence import Fence, Write
 from tracker_service.recovery.originals import Originals
+
+#: Records in memory, and in one transaction: each may be as large as an image.
+CHUNK = 32
 
 _log = get_logger(__name__)
 
@@ -33,9 +36,9 @@ class Lost(NamedTuple):
 class Redelivery:
     """Writes delivery + 1. One record is the whole redelivery: the projection folds it like any other."""
 
-    def __init__(self, originals: Originals, producer: Producer, topics: Topics, clock: Clock) -> None:
+    def __init__(self, originals: Originals, fence: Fence, topics: Topics, clock: Clock) -> None:
         self._originals = originals
-        self._producer = producer
+        self._fence = fence
         self._topics = topics
         self._clock = clock
 
@@ -45,28 +48,30 @@ class Redelivery:
         Raises:
             BrokerError: some may be missing; whoever judges next sees which in the projection.
         """
-        records = await self._originals.read([task.pointer for task in lost])
-        written = [await self._write(task, records) for task in lost]
-        await asyncio.gather(*written)
+        ordered = sorted(lost, key=lambda task: task.pointer)
+        for first in range(0, len(ordered), CHUNK):
+            chunk = ordered[first : first + CHUNK]
+            records = await self._originals.read([task.pointer for task in chunk])
+            await self._fence.write([self._record(task, records) for task in chunk])
 
-    async def _write(self, lost: Lost, records: Mapping[Position, Record]) -> asyncio.Future[Position]:
+    def _record(self, lost: Lost, records: Mapping[Position, Record]) -> Write:
         suspect = lost.suspect
         record = records.get(lost.pointer)
         task = _task_of(record, suspect.task_id)
         if record is None or task is None:
             why = "its record is no longer in Kafka, so it cannot be run again: submit it anew"
-            return await self._give_up(lost, None, why)
+            return self._give_up(lost, None, why)
         if is_given_up(task):
             why = f"{task.losses} workers were lost while they ran it: find out why it ends its process"
-            return await self._give_up(lost, record, why)
+            return self._give_up(lost, record, why)
         again = msgspec.structs.replace(task, delivery=suspect.delivery + 1, handover=0)
         REDELIVERED.labels(self._topics.service_of_lane(record.topic) or "unknown").inc()
         _log.info(
             "Running a lost task again", action="recovery.redelivered", task_id=task.task_id, delivery=again.delivery
         )
-        return await self._producer.send(record.topic, record.value, key=again.key, headers=again.headers())
+        return record.topic, again.key, record.value, again.headers()
 
-    async def _give_up(self, lost: Lost, record: Record | None, why: str) -> asyncio.Future[Position]:
+    def _give_up(self, lost: Lost, record: Record | None, why: str) -> Write:
         suspect, pointer, now = lost.suspect, lost.pointer, self._clock.now()
         workers = tuple(dict.fromkeys(claim.worker for claim in suspect.claims))
         failure = Failure(
@@ -80,9 +85,7 @@ class Redelivery:
         known = TaskRecord(task_id=suspect.task_id, task_type=suspect.task_type, body=b"", redrive=suspect.redrive)
         headers = dead_letter_headers(record.headers if record else known.headers(), provenance)
         _log.warning("Gave a task up", action="recovery.gave_up", task_id=suspect.task_id, reason=why)
-        return await self._producer.send(
-            self._topics.dead_letter, record.value if record else None, key=known.key, headers=headers
-        )
+        return self._topics.dead_letter, known.key, record.value if record else None, headers
 
 
 def _task_of(record: Record | None, task_id: str) -> TaskRecord | None:

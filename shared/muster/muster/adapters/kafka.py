@@ -41,9 +41,10 @@ class KafkaBroker:
         group_instance_id: str | None = None,
         from_beginning: bool = True,
         session_timeout: float = 10.0,
+        committed_only: bool = True,
     ) -> KafkaConsumer:
         """With a `group_instance_id`, `stop` keeps the partitions reserved until the session times out."""
-        options = ConsumerOptions(group, client_id, group_instance_id, from_beginning, session_timeout)
+        options = ConsumerOptions(group, client_id, group_instance_id, from_beginning, session_timeout, committed_only)
         return KafkaConsumer(self._connection, options)
 
     def admin(self) -> KafkaAdmin:

@@ -39,6 +39,7 @@ class ConsumerOptions:
     group_instance_id: str | None
     from_beginning: bool
     session_timeout: float
+    committed_only: bool = True
 
     def as_keywords(self) -> dict[str, Any]:
         session_ms = int(self.session_timeout * 1000)
@@ -48,7 +49,7 @@ class ConsumerOptions:
             "group_instance_id": self.group_instance_id,
             "auto_offset_reset": "earliest" if self.from_beginning else "latest",
             "enable_auto_commit": False,
-            "isolation_level": "read_committed",
+            "isolation_level": "read_committed" if self.committed_only else "read_uncommitted",
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": max(100, session_ms // 4),
             "max_poll_interval_ms": MAX_POLL_MS,
@@ -225,7 +226,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             raise broker_error(f"tell the first offsets of {_named(partitions)}", error) from error
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Ends as a read_committed reader sees them: an open transaction and what follows it are not counted."""
+        """Ends as this reader sees them: read_committed counts neither an open transaction nor what follows it."""
         try:
             return _positions(await self._running().end_offsets(_theirs(partitions)))
         except KAFKA_FAILURES as error:

@@ -59,11 +59,12 @@ class MemoryBroker:
         group_instance_id: str | None = None,
         from_beginning: bool = True,
         session_timeout: float = 10.0,
+        committed_only: bool = True,
     ) -> MemoryConsumer:
         """A `group_instance_id` has no effect: membership here ends with `stop`."""
         joined = self._group(group) if group is not None else None
         name = joined.new_name(client_id) if joined else f"{client_id}-{next(self._readers):06d}"
-        return MemoryConsumer(self.log, self.clock, joined, name, from_beginning, self._attempt)
+        return MemoryConsumer(self.log, self.clock, joined, name, from_beginning, self._attempt, committed_only)
 
     def admin(self) -> MemoryAdmin:
         return MemoryAdmin(self.log, self._group)

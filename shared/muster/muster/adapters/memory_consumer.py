@@ -25,11 +25,19 @@ class MemoryConsumer:
     """A reader (ports.Consumer); the same promises as KafkaConsumer's, without a network."""
 
     def __init__(
-        self, log: Log, clock: Clock, group: Group | None, name: str, from_beginning: bool, attempt: Attempt
+        self,
+        log: Log,
+        clock: Clock,
+        group: Group | None,
+        name: str,
+        from_beginning: bool,
+        attempt: Attempt,
+        committed_only: bool = True,
     ) -> None:
         self.name = name
         self.group = group
         self._log, self._clock, self._from_beginning, self._attempt = log, clock, from_beginning, attempt
+        self._committed_only = committed_only
         self._subscribed: tuple[str, ...] = ()
         self._listener: RebalanceListener | None = None
         self._positions: dict[TopicPartition, int] = {}
@@ -129,7 +137,7 @@ class MemoryConsumer:
             if partition in self._paused or (only is not None and partition not in only):
                 continue
             records, self._positions[partition] = self._log.read(
-                partition, self._positions[partition], room - len(taken)
+                partition, self._positions[partition], room - len(taken), committed_only=self._committed_only
             )
             if records:
                 # Who was served goes to the end of the queue.
@@ -200,8 +208,8 @@ class MemoryConsumer:
         return dict.fromkeys(partitions, 0)
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Ends as a read_committed reader sees them: an open transaction and what follows it are not counted."""
-        return {partition: self._log.end(partition) for partition in partitions}
+        """Ends as this reader sees them: read_committed counts neither an open transaction nor what follows it."""
+        return {p: self._log.end(p, committed_only=self._committed_only) for p in partitions}
 
     def _check_running(self) -> None:
         if not self.running:

@@ -105,23 +105,25 @@ class Log:
         self._changed()
         return Position(topic, where.partition, record.offset)
 
-    def read(self, where: TopicPartition, offset: int, limit: int) -> tuple[list[Record], int]:
+    def read(
+        self, where: TopicPartition, offset: int, limit: int, *, committed_only: bool = True
+    ) -> tuple[list[Record], int]:
         """At most `limit` visible records from `offset` on, and the offset to go on from."""
         entries = self._partitions[where]
         found: list[Record] = []
-        end = self.end(where)
+        end = self.end(where, committed_only=committed_only)
         while offset < end and len(found) < limit:
             entry = entries[offset]
-            if entry.record is not None and entry.visible:
+            if entry.record is not None and (entry.visible or not committed_only):
                 found.append(entry.record)
             offset += 1
         return found, offset
 
-    def end(self, where: TopicPartition) -> int:
-        """The last stable offset: an open transaction hides what follows its first record."""
+    def end(self, where: TopicPartition, *, committed_only: bool = True) -> int:
+        """The last stable offset, as an open transaction hides what follows its first record; or the log's own end."""
         self._expire()
         entries = self._partitions[where]
-        if not any(where in transaction.touched for transaction in self._open):
+        if not committed_only or not any(where in transaction.touched for transaction in self._open):
             return len(entries)
         return next(n for n, entry in enumerate(entries) if entry.transaction in self._open)
 

@@ -60,6 +60,12 @@ class Revoked(Event, frozen=True, kw_only=True, tag="REVOKED"):
     reason: str
     #: users.id of who asked for it; None for an expiry.
     by: int | None = None
+    #: The record that a worker had in hand when it said so.
+    topic: str | None = None
+    partition: int = 0
+    offset: int = 0
+    #: Said by the tracker before this due time: the record is still on its way, and nobody may run it then.
+    due: datetime | None = None
 
 
 AnyEvent = Started | Abandoned | Progressed | Succeeded | Revoked
@@ -97,16 +103,5 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     leaving: bool = False
 
 
-class Revocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record of the compacted `tasks.control`; key = task id."""
-
-    task_id: str
-    at: datetime
-    terminate: bool = False
-    by: int | None = None
-    reason: str = "revoked"
-
-
 encode_json = encode_event
 decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
-decode_revocation = msgspec.json.Decoder(Revocation).decode

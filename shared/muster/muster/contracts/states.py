@@ -33,11 +33,17 @@ class TaskState(StrEnum):
 TERMINAL = frozenset({TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED})
 
 
+#: Between two ends of one round, as two workers may write them when one of them was taken for dead: what was done
+#: counts most, and a dead letter can be run again. Fixed, so that the order of reading does not matter.
+PRECEDENCE = {TaskState.REVOKED: 1, TaskState.FAILURE: 2, TaskState.SUCCESS: 3}
+
+
 class Rank(NamedTuple):
     """Position of one fact about a task; larger wins, field by field.
 
     `redrive` comes first, so that a redriven task leaves its FAILURE; `terminal` second, so that within one round
-    nothing follows an end; then the attempt, its delivery, and STARTED (1) after waiting (0).
+    nothing follows an end; then the attempt, its delivery, and STARTED (1) after waiting (0). The third of an end is
+    its precedence.
     """
 
     redrive: int
@@ -48,9 +54,9 @@ class Rank(NamedTuple):
 
 
 def rank(state: TaskState, *, attempt: int, delivery: int, redrive: int = 0) -> Rank:
-    """The rank of a fact. Terminal facts of one round are equal: the first that is folded stays."""
+    """The rank of a fact. Between equal ends of one round the one that was written first counts."""
     if state.terminal:
-        return Rank(redrive, True, 0, 0, False)
+        return Rank(redrive, True, PRECEDENCE[state], 0, False)
     return Rank(redrive, False, attempt, delivery, state is TaskState.STARTED)
 
 

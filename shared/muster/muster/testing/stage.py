@@ -16,8 +16,9 @@ import msgspec
 
 from muster.adapters.clock import SystemClock
 from muster.adapters.memory import MemoryBroker
+from muster.contracts.control import Revocation
 from muster.contracts.envelope import TaskRecord
-from muster.contracts.events import AnyEvent, Revocation, Succeeded, decode_event, encode_json
+from muster.contracts.events import AnyEvent, Succeeded, decode_event, encode_json
 from muster.contracts.topics import Topics
 from muster.ports import Broker, Compute, Producer, Record, TopicPartition
 from muster.settings import Settings

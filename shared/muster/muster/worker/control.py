@@ -1,4 +1,4 @@
-"""What the control topic says to this worker: which tasks are revoked.
+"""What the control topic says to this worker: which tasks are taken back.
 
 Cancelling them is the lifecycle's business, writing REVOKED the settlement's.
 """
@@ -6,9 +6,11 @@ Cancelling them is the lifecycle's business, writing REVOKED the settlement's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
+from muster.contracts.control import Order, Revocation, RevocationRule, decode_order, enqueued_at
+from muster.contracts.envelope import TaskRecord
 from muster.contracts.errors import UNREADABLE
-from muster.contracts.events import Revocation, decode_revocation
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.ports import Admin, Broker, Consumer, Record, TopicPartition
@@ -17,16 +19,36 @@ _log = get_logger(__name__)
 
 
 class Control:
-    """Every revocation in force, read from the start of the compacted topic and followed from then on."""
+    """Every order in force, read from the start of the compacted topic and followed from then on.
 
-    def __init__(self, broker: Broker, topics: Topics, on_revocation: Callable[[Revocation], None]) -> None:
+    What is kept here is bounded by what the tracker has not withdrawn: it withdraws an order by id once no record of
+    its task can come any more, and a rule as soon as each of its tasks is ordered back by id.
+    """
+
+    def __init__(self, broker: Broker, topics: Topics, on_order: Callable[[Order], None]) -> None:
         self._topic = topics.control
         self._consumer: Consumer = broker.consumer(client_id="muster-control")
-        self._on_revocation = on_revocation
-        self._revocations: dict[str, Revocation] = {}
+        self._on_order = on_order
+        self._revocations: dict[bytes, Revocation] = {}
+        self._rules: dict[bytes, RevocationRule] = {}
 
-    def revocation_of(self, task_id: str) -> Revocation | None:
-        return self._revocations.get(task_id)
+    @property
+    def held(self) -> int:
+        """How many orders are in force."""
+        return len(self._revocations) + len(self._rules)
+
+    def order_against(self, task: TaskRecord, record: Record, started: datetime | None = None) -> Order | None:
+        """The order that takes this task back; `started`: when its run began, None when it has not."""
+        if not self._revocations and not self._rules:
+            return None
+        enqueued = enqueued_at(task, record.timestamp_ms)
+        named = self._revocations.get(task.task_id.encode())
+        if named is not None and named.covers(task, enqueued=enqueued, started=started):
+            return named
+        for rule in self._rules.values():
+            if rule.covers(task, enqueued=enqueued, started=started):
+                return rule
+        return None
 
     async def start(self, admin: Admin) -> None:
         """Read everything that was said before now, so that no revoked task is started."""
@@ -51,17 +73,24 @@ class Control:
         await self._consumer.stop()
 
     def _fold(self, record: Record) -> None:
-        task_id = (record.key or b"").decode(errors="replace")
+        key = record.key or b""
         if record.value is None:
-            self._revocations.pop(task_id, None)
+            self._revocations.pop(key, None)
+            self._rules.pop(key, None)
             return
         try:
-            revocation = decode_revocation(record.value)
+            order = decode_order(record.value)
         except UNREADABLE as error:
             _log.warning(
                 "Skipped a control record that cannot be read", action="control.unreadable",
                 offset=record.offset, error=str(error),
             )  # fmt: skip
             return
-        self._revocations[revocation.task_id] = revocation
-        self._on_revocation(revocation)
+        match order:
+            case Revocation():
+                self._revocations[key] = order
+            case RevocationRule():
+                self._rules[key] = order
+            case None:
+                return
+        self._on_order(order)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from muster.contracts.control import Order
 from muster.contracts.envelope import TaskRecord
-from muster.contracts.events import Revocation
 from muster.ports import Position, Record, TopicPartition
 
 CancelReason = Literal["revoked", "abandoned", "drained", "fenced"]
@@ -44,7 +44,10 @@ class Delivery:
     started_at: datetime
     runner: asyncio.Task[None] | None = None
     cancel_reason: CancelReason | None = None
-    revocation: Revocation | None = None
+    #: What took it back.
+    order: Order | None = None
+    #: The runner has taken its first step.
+    begun: bool = False
     last_report: float = field(default=float("-inf"))
     #: The function has ended and its outcome is being written: nothing may interrupt that.
     settling: bool = False
@@ -55,9 +58,11 @@ class Delivery:
         confirmed = self.acceptance.confirmed
         return confirmed.done() and not confirmed.cancelled() and confirmed.result()
 
-    def cancel(self, reason: CancelReason, revocation: Revocation | None = None) -> None:
-        """Stop the function; the first reason stays."""
+    def cancel(self, reason: CancelReason, order: Order | None = None) -> None:
+        """Stop the function, or keep it from beginning; the first reason stays."""
         if self.cancel_reason is None and self.runner is not None and not self.settling:
             self.cancel_reason = reason
-            self.revocation = revocation
-            self.runner.cancel()
+            self.order = order
+            # A task of asyncio that is cancelled before its first step never takes one: nobody would free its slot.
+            if self.begun:
+                self.runner.cancel()

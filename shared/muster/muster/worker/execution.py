@@ -46,6 +46,8 @@ class Execution(Generic[R]):
     async def run(self, delivery: Delivery) -> Outcome:
         """The outcome of one delivery; raises nothing but a bug of the engine."""
         record = delivery.task
+        if delivery.cancel_reason is not None:
+            return self._outcome_of_cancellation(delivery)
         task = self._app.tasks.get(record.task_type)
         if task is None:
             return outcome_of_unknown_type(record, self._app.service, now=self._clock.now(), rng=self._rng)
@@ -87,8 +89,8 @@ class Execution(Generic[R]):
     def _outcome_of_cancellation(self, delivery: Delivery) -> Outcome:
         match delivery.cancel_reason:
             case "revoked":
-                by = delivery.revocation.by if delivery.revocation else None
-                return Revoke("revoked", by)
+                order = delivery.order
+                return Revoke(order.reason if order else "revoked", order.by if order else None)
             case "abandoned" | "fenced":
                 return Abandon()
             case "drained":

@@ -156,12 +156,12 @@ class Intake:
         A crash before the commit writes it twice: a second REVOKED changes nothing, a second delayed copy is one of the
         extra runs that at-least-once allows.
         """
-        revocation = self._control.revocation_of(task.task_id)
-        if revocation is not None:
-            return await self._settlement.revoked(task, "revoked", revocation.by)
+        order = self._control.order_against(task, record)
+        if order is not None:
+            return await self._settlement.revoked(record, task, order.reason, order.by)
         now = self._clock.now()
         if task.expires is not None and task.expires <= now:
-            return await self._settlement.revoked(task, "expired")
+            return await self._settlement.revoked(record, task, "expired")
         if task.not_before is not None and task.not_before > now:
             return await self._settlement.delayed(task.routed_to(record.topic))
         return None

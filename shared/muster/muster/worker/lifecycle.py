@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from muster import __version__
 from muster.contracts.catalog import encode_description
+from muster.contracts.control import Order, enqueued_at
 from muster.contracts.errors import ConfigurationError
-from muster.contracts.events import Revocation
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import BUILD
@@ -55,7 +55,7 @@ class Worker(Generic[R]):
         self._consumer = broker.consumer(group=self._topics.group(app.service), client_id=self.id)
         self._meters = Meters(app.service, frozenset(app.tasks))
         self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)
-        self._control = Control(broker, self._topics, self._on_revocation)
+        self._control = Control(broker, self._topics, self._on_order)
         self._acceptances = Acceptances(self._consumer, clock, self._meters)
         self._intake = Intake(
             self._consumer,
@@ -190,11 +190,16 @@ class Worker(Generic[R]):
             delivery.task.task_type, record.topic, delivery.started_at.timestamp() - record.timestamp_ms / 1000
         )
         delivery.runner = asyncio.create_task(self._run(delivery))
+        # Heard while its STARTED was being queued: the function has not begun yet.
+        order = self._control.order_against(delivery.task, record, delivery.started_at)
+        if order is not None:
+            delivery.cancel("revoked", order)
 
     async def _run(self, delivery: Delivery) -> None:
         assert self._execution is not None, "deliveries begin after the start"  # noqa: S101
         task = delivery.task
         began = self._clock.monotonic()
+        delivery.begun = True
         try:
             outcome = await self._execution.run(delivery)
             if delivery.cancel_reason == "fenced":
@@ -219,11 +224,12 @@ class Worker(Generic[R]):
         delivery.last_report = now
         await self._settlement.progressed(delivery.task, done, total, message)
 
-    def _on_revocation(self, revocation: Revocation) -> None:
-        if revocation.terminate:
+    def _on_order(self, order: Order) -> None:
+        if order.terminate:
             for delivery in self._slots:
-                if delivery.task.task_id == revocation.task_id:
-                    delivery.cancel("revoked", revocation)
+                enqueued = enqueued_at(delivery.task, delivery.record.timestamp_ms)
+                if order.covers(delivery.task, enqueued=enqueued, started=delivery.started_at):
+                    delivery.cancel("revoked", order)
 
     async def _watched(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:

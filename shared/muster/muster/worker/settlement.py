@@ -53,11 +53,15 @@ class Settlement:
             Progressed(**self._said_of(task), done=done, total=total, message=message),
         )
 
-    async def revoked(self, task: TaskRecord, reason: str, by: int | None = None) -> Written:
+    async def revoked(self, record: Record, task: TaskRecord, reason: str, by: int | None = None) -> Written:
+        """Names the record: its revocation must stay until the group has committed past it."""
         return await self._event(
             task,
-            Revoked(**self._said_of(task), reason=reason, by=by),
-        )
+            Revoked(
+                **self._said_of(task), topic=record.topic, partition=record.partition, offset=record.offset,
+                reason=reason, by=by,
+            ),
+        )  # fmt: skip
 
     async def settle(self, delivery: Delivery, outcome: Outcome, check_fence: Callable[[], None]) -> None:
         """Write an outcome and wait for it; all but a success wait for the acceptance first.
@@ -89,7 +93,7 @@ class Settlement:
             case DeadLetter():
                 return await self.dead_letter(delivery.record, delivery.task, outcome, delivery)
             case Revoke(reason, by):
-                return await self.revoked(delivery.task, reason, by)
+                return await self.revoked(delivery.record, delivery.task, reason, by)
             case _:
                 return await self._hand_back(delivery)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from muster.worker.files import FileReference
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from media_service.domain.compression import CompressionOptions
 from media_service.domain.entities import MB, ROOT_FOLDER, EntityType
@@ -21,16 +22,16 @@ class _Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def _no_claim_check(value: object) -> object:
-    if isinstance(value, Mapping):
-        raise ValueError("claim checks are not accepted here yet: send base64 text, a data: URL or an https: URL")
-    return value
+def _form(value: object) -> str:
+    return "reference" if isinstance(value, Mapping | FileReference) else "text"
 
 
+#: base64 text, a `data:` URL, an `https:` URL, or `{"ref": ...}`, which muster.client.File becomes.
 ImageData = Annotated[
-    str,
-    Field(strict=True, min_length=1, max_length=LONGEST_TEXT, repr=False),
-    BeforeValidator(_no_claim_check),
+    Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_TEXT), Tag("text")]
+    | Annotated[FileReference, Tag("reference")],
+    Discriminator(_form),
+    Field(repr=False),
 ]
 EntityId = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
@@ -39,7 +40,6 @@ Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 class ImageOfEntity(_Parameters):
     """One file and where it belongs."""
 
-    #: base64 text, a `data:` URL or an `https:` URL.
     image_data: ImageData
     entity_type: EntityType
     entity_id: EntityId

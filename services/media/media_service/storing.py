@@ -6,6 +6,7 @@ from typing import Any
 
 import rotc.media
 from muster.worker.context import Context
+from muster.worker.files import FileReference
 from rotc.errors import DamagedImages, UnknownEntity
 
 from media_service.domain.compression import CompressionOptions
@@ -36,10 +37,17 @@ async def store_image(
     # Before anything is uploaded: a file without a place to go would lie in the storage for ever.
     async with resources.pool.acquire() as connection:
         await rotc.media.require_entity(connection, kind, image.entity_id)
-    data = await load(image.image_data, resources.fetcher, max_bytes=ACCEPTED[image.entity_type].max_bytes)
+    data = await _bytes_of(ctx, image)
     ready = await ctx.compute(prepare_file, data, image.entity_type, image.entity_id, options)
     url = await resources.storage.upload(ready.data, ready.public_id, ready.resource_type)
     return await _write_down(ctx, image, _described(url, ready), effect)
+
+
+async def _bytes_of(ctx: Context[MediaResources], image: ImageOfEntity) -> bytes:
+    most, source = ACCEPTED[image.entity_type].max_bytes, image.image_data
+    if isinstance(source, FileReference):
+        return await ctx.fetch(source, max_bytes=most)
+    return await load(source, ctx.resources.fetcher, max_bytes=most)
 
 
 async def _write_down(

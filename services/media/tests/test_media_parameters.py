@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from media_service.params import BatchImages, CompressImage, DeleteImage
+from muster.worker.files import FileReference
 from pydantic import BaseModel, ValidationError
 
 GOOD: dict[str, Any] = {"image_data": "aGVsbG8=", "entity_type": "profile_pic", "entity_id": 12}
@@ -53,10 +54,29 @@ def test_every_bad_field_is_named_at_once() -> None:
     assert found["entity_type"] == "Input should be 'profile_pic', 'activity_image' or 'excuse_letter'"
 
 
-def test_a_claim_check_is_refused_with_what_to_send_instead() -> None:
-    found = problems(CompressImage, GOOD | {"image_data": {"ref": "abc"}})
+def test_a_picture_may_lie_in_the_store() -> None:
+    ref = f"2026-11-30/task-1/{'a' * 64}"
 
-    assert "claim checks are not accepted here yet: send base64 text" in found["image_data"]
+    params = CompressImage.model_validate(GOOD | {"image_data": {"ref": ref, "size": 5, "type": "image/jpeg"}})
+
+    assert isinstance(params.image_data, FileReference)
+    assert (params.image_data.ref, params.image_data.size) == (ref, 5)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {},
+        {"ref": "abc", "size": 5},
+        {"ref": "2026-11-30/../etc/passwd", "size": 1},
+        {"ref": 5, "size": 5},
+        {"url": "x"},
+    ],
+)
+def test_a_reference_that_is_none_is_refused_by_name(reference: object) -> None:
+    found = problems(CompressImage, GOOD | {"image_data": reference})
+
+    assert {name.split(".")[:2][1] for name in found} == {"reference"}
 
 
 @pytest.mark.parametrize("images", [[], [GOOD] * 101, None, "none", GOOD])

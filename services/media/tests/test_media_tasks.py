@@ -8,14 +8,20 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from media_service.resources import MediaResources
 from media_service.tasks import app
+from muster.adapters.claim_store import open_claim_check
 from muster.adapters.clock import SystemClock
 from muster.adapters.postgres import EffectStore, create_pool
+from muster.contracts.claim_check import refer
 from muster.ports import Effect
+from muster.settings import ClaimCheckSettings
 from muster.testing import TaskHarness
 from muster.worker.outcome import DeadLetter, Outcome, RetryAt, Succeed
 from PIL import Image
@@ -73,7 +79,7 @@ class Unit:
     storage: MemoryStorage
 
     async def compress(
-        self, entity_type: str, data: str, entity_id: object = 1, task_id: str = "t1", **more: object
+        self, entity_type: str, data: object, entity_id: object = 1, task_id: str = "t1", **more: object
     ) -> Outcome:
         parameters = {"image_data": data, "entity_type": entity_type, "entity_id": entity_id, **more}
         return await self.harness.run("compress_and_upload_image", parameters, task_id=task_id)
@@ -135,6 +141,20 @@ async def test_a_cadets_picture_is_stored_and_written_down(unit: Unit) -> None:
     assert result == {
         "public_id": "rotc/profile_pic/profile_pic_1", "format": "jpg", "width": 160, "height": 100, "bytes": len(data),
     }  # fmt: skip
+
+
+async def test_a_picture_in_the_store_is_stored_like_any_other(unit: Unit, tmp_path: Path) -> None:
+    claims = open_claim_check(ClaimCheckSettings(url=f"file://{tmp_path}/claims"))
+    assert claims is not None
+    unit.harness.claims = claims
+    data = base64.b64decode(photo())
+    reference = refer("t1", data, now=datetime.now(UTC), media_type="image/png")
+    await claims.store.put(reference.key, data)
+
+    result = result_of(await unit.compress("profile_pic", msgspec.to_builtins(reference)))
+
+    assert result["original_bytes"] == len(data)
+    assert await unit.value(PICTURE) == result["url"]
 
 
 async def test_pictures_of_an_activity_are_added_to_the_others(unit: Unit) -> None:

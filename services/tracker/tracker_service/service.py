@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from muster import __version__
+from muster.adapters.claim_store import open_claim_check
 from muster.contracts.errors import BrokerError, ConfigurationError
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -44,6 +45,7 @@ from tracker_service.recovery.recovery import Recovery
 from tracker_service.recovery.redelivery import Redelivery
 from tracker_service.recovery.revocations import Revocations
 from tracker_service.settings import TrackerSettings
+from tracker_service.sweeping import Sweeping
 
 API_CONNECTIONS = 8
 #: The projector's own, and rows of tasks submitted through the API.
@@ -147,17 +149,21 @@ class Tracker:
             Revocations(admin, scribe, barrier, topics, clock, beats.id), leadership, death, topics, clock,
         )  # fmt: skip
         waiting = Waiting(pool, self._dsn)
+        claims = open_claim_check(settings.claims)
         tracker = self._tracker
         api = Api(
             settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
             broker=broker, producer=producer, admin=admin, freshness=freshness, beats=beats, waiting=waiting,
             catalog=Catalog(pool, clock), callers=Callers(pool, tracker.secret_key),
-            limit=RateLimit(tracker.rate_limit), refusals=RateLimit(tracker.refusal_limit),
+            limit=RateLimit(tracker.rate_limit), refusals=RateLimit(tracker.refusal_limit), claims=claims,
         )  # fmt: skip
         jobs = {
             "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
             "waiting": waiting.run,
         }  # fmt: skip
+        if claims is not None:
+            leads = Leadership(self._dsn, topics.group("claim-check"))
+            jobs["payloads"] = Sweeping(claims.store, pool, admin, leads, broker, topics, settings.claims, clock).run
         return api, projector, jobs
 
     def _uvicorn(self, api: Api) -> uvicorn.Config:

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 from pydantic import ValidationError
 
+from muster.adapters.claim_store import open_claim_check
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
 from muster.adapters.processes import ProcessCompute
@@ -49,7 +50,8 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
 
 async def _serve(app: TaskApp[R], settings: Settings) -> None:
     compute = ProcessCompute(settings.processes or os.cpu_count() or 1)
-    worker = Worker(app, settings, KafkaBroker(settings.kafka), compute, SystemClock())
+    claims = open_claim_check(settings.claims)
+    worker = Worker(app, settings, KafkaBroker(settings.kafka), compute, SystemClock(), claims)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from muster.adapters.claim_store import open_claim_check
 from muster.adapters.kafka import KafkaBroker
 from muster.client.api import REQUEST_SECONDS, TrackerApi
 from muster.client.catalog import CatalogReader
@@ -54,7 +55,8 @@ def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST
         transport = HttpTransport(api)
     else:
         topics, broker = Topics(settings.topic_prefix), KafkaBroker(settings.kafka)
-        transport = KafkaTransport(broker, topics, CatalogReader(broker, topics))
+        claims = open_claim_check(settings.claims)
+        transport = KafkaTransport(broker, topics, CatalogReader(broker, topics), claims)
     return Client(transport, api)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
+from muster.contracts.claim_check import Key
 from muster.contracts.topics import TopicSpec
 
 
@@ -215,6 +216,25 @@ class Broker(Protocol):
         """
 
     def admin(self) -> Admin: ...
+
+
+class PayloadStore(Protocol):
+    """Keeps payloads under keys, and nothing outside its own root can be reached through it.
+
+    Every method raises PayloadUnavailable when the store does not answer.
+    """
+
+    async def put(self, key: Key, data: bytes) -> None:
+        """Store it whole or not at all; the same key always has the same content."""
+
+    async def get(self, key: Key, *, max_bytes: int) -> bytes:
+        """At most `max_bytes` of its beginning. Raises PayloadUnavailable also when there is none."""
+
+    async def keys(self, *, before: date) -> list[Key]:
+        """Every key whose `keep_until` is earlier."""
+
+    async def remove(self, keys: Collection[Key]) -> None:
+        """Those that are gone already are no error."""
 
 
 class Clock(Protocol):

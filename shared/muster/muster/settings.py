@@ -30,6 +30,25 @@ class KafkaSettings(BaseSettings):
     ssl_keyfile: str | None = None
 
 
+class ClaimCheckSettings(BaseSettings):
+    """Where parameters lie that are too large for a record; everything stays in Kafka while `url` is not set."""
+
+    model_config = _CONFIG | SettingsConfigDict(env_prefix="MUSTER_CLAIMS_", hide_input_in_errors=True)
+
+    #: file:///srv/payloads or s3://bucket/prefix; the same store for clients, API and workers.
+    url: str | None = Field(None, pattern=r"^(file:///|s3://[^/?#@]).*")
+    #: Parameters of more bytes than this go to the store.
+    threshold_bytes: int = Field(256 * 1024, ge=1024)
+    #: No payload of more bytes is read.
+    max_bytes: int = Field(128 * 1024 * 1024, ge=1024)
+    #: Payloads of tasks that succeeded or were revoked are removed after so many days; of failed ones after 100.
+    keep_days: float = Field(7.0, ge=0, le=3650)
+    #: An S3-compatible server that is not AWS; without keys, those of the machine's role or AWS_* are used.
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """What every service shares. Times in seconds."""
 
@@ -59,6 +78,7 @@ class Settings(BaseSettings):
         None, validation_alias=AliasChoices("MUSTER_DATABASE_URL", "DATABASE_URL", "database_url")
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
 
     @field_validator("lease_seconds")
     @classmethod

@@ -17,6 +17,8 @@ from muster.contracts.errors import ClientError, SubmitRefused, TaskFailed
 class Recorder:
     """A transport that keeps what it was given."""
 
+    refers_to_files = False
+
     def __init__(self) -> None:
         self.taken: list[Submission] = []
         self.closed = 0

@@ -39,7 +39,7 @@ _TASKS = st.builds(
     order_key=st.none() | _NAMES,
     group=st.none() | _NAMES,
     submitted_at=st.none() | st.just(NOW),
-    traceparent=st.none() | _NAMES,
+    traceparent=st.none() | st.integers(1, 2**128 - 1).map("00-{:032x}-00f067aa0ba902b7-01".format),
     failure=st.none() | st.just(FAILURE),
     extra=st.lists(st.tuples(_NAMES.map("x-{}".format), st.binary(min_size=1, max_size=20)), max_size=3).map(tuple),
 )

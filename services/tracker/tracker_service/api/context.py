@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from muster.claim_check import ClaimCheck
 from muster.contracts.topics import Topics
 from muster.ports import Admin, Broker, Clock, Producer
 from muster.settings import Settings
@@ -44,6 +45,7 @@ class Api:
     callers: Callers
     limit: RateLimit
     refusals: RateLimit
+    claims: ClaimCheck | None = None
 
 
 async def api_of(request: Request) -> Api:

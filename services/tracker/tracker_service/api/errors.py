@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from muster.contracts.errors import BrokerError, Problem, StoreError
+from muster.contracts.errors import BrokerError, PayloadUnavailable, Problem, StoreError
 from muster.observability.logging import get_logger
 from starlette.exceptions import HTTPException
 
@@ -18,6 +18,7 @@ _CODES = {
     409: "CONFLICT", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE", 422: "UNPROCESSABLE_ENTITY",
     429: "TOO_MANY_REQUESTS", 500: "INTERNAL_SERVER_ERROR", 503: "SERVICE_UNAVAILABLE",
 }  # fmt: skip
+_PARTS = ((BrokerError, "Kafka"), (PayloadUnavailable, "The store of large parameters"))
 
 _log = get_logger(__name__)
 
@@ -59,12 +60,12 @@ def install(app: FastAPI) -> None:
         return error_response(request, ApiError(error.status_code, str(error.detail), headers=error.headers))
 
     async def away(request: Request, error: Exception) -> Response:
-        what = "Kafka" if isinstance(error, BrokerError) else "PostgreSQL"
+        what = next((name for kind, name in _PARTS if isinstance(error, kind)), "PostgreSQL")
         _log.warning("A request failed for want of a part", action="api.unavailable", part=what, error=str(error))
         refusal = ApiError(503, f"{what} does not answer: try again in a moment", headers={"Retry-After": "2"})
         return error_response(request, refusal)
 
-    for kind in (BrokerError, StoreError, *UNAVAILABLE):
+    for kind in (BrokerError, PayloadUnavailable, StoreError, *UNAVAILABLE):
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(Exception)

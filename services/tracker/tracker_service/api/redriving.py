@@ -10,7 +10,8 @@ from collections import Counter
 from contextlib import aclosing
 from typing import Any
 
-from muster.contracts.errors import InvalidRecord
+from muster.claim_check import parameters_of
+from muster.contracts.errors import InvalidRecord, PayloadDamaged, PayloadUnavailable
 from muster.contracts.redrive import MAX_REDRIVES, Edit, Redriven, RedriveRefused, read_provenance, redrive
 from muster.contracts.states import TaskState
 from muster.observability.logging import get_logger
@@ -159,8 +160,8 @@ async def _check_parameters(api: Api, again: Redriven) -> None:
     if description is None:
         return
     try:
-        problems = api.catalog.problems(description, again.task.parameters())
-    except InvalidRecord as error:
+        problems = api.catalog.problems(description, await parameters_of(again.task, api.claims))
+    except (InvalidRecord, PayloadDamaged, PayloadUnavailable) as error:
         raise RedriveRefused(str(error)) from error
     if problems:
         first = problems[0]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from muster.claim_check import hand_in
 from muster.contracts.catalog import TaskDescription
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, Problem
@@ -121,6 +122,7 @@ def _record(api: Api, caller: Caller, submission: Submission, description: TaskD
 
 async def _write(api: Api, task: TaskRecord, description: TaskDescription, submission: Submission) -> None:
     """Kafka first: a row without its record would wait for ever; a record without its row is folded anyway."""
+    task = await hand_in(api.claims, task, now=api.clock.now())
     lane = api.topics.lane(description.service, submission.lane or description.default_lane)
     topic = api.topics.retry if task.not_before else lane
     headers = task.headers()

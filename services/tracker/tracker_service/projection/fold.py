@@ -257,6 +257,8 @@ def _submission(row: TaskRow, task: TaskRecord, lane: LaneName | None, at: datet
         row.submitted_at = submitted
     if row.parameters_bytes is None:
         row.parameters, row.parameters_bytes = preview(task.body), len(task.body)
+        if task.reference is not None:
+            row.parameters_bytes += task.reference.size
         row.expires_at = task.expires
         row.submitter = task.submitter
         row.root, row.parent, row.group_id = task.root, task.parent, task.group

@@ -5,6 +5,7 @@ Make one with `muster.connect`; declare stubs with `TaskStub`.
 
 from muster.client.api import TrackerApi
 from muster.client.client import Client, SubmitOptions
+from muster.client.files import File
 from muster.client.result import AsyncResult
 from muster.client.settings import ClientSettings
 from muster.client.stubs import TaskStub, make_stubs
@@ -16,6 +17,7 @@ __all__ = [
     "AsyncResult",
     "Client",
     "ClientSettings",
+    "File",
     "Submission",
     "SubmitOptions",
     "SyncClient",

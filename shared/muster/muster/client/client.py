@@ -70,7 +70,8 @@ class Client:
             SubmitRefused: it cannot be run like this; `problems` names bad fields when the API knows them.
             BrokerError, Unreachable: nobody took it within `timeout` seconds.
         """
-        submission = prepare(task_type, parameters, now=datetime.now(UTC), **options)
+        by_reference = self._transport.refers_to_files
+        submission = prepare(task_type, parameters, now=datetime.now(UTC), refers_to_files=by_reference, **options)
         task_id = await self._transport.submit(submission, timeout=timeout)
         return AsyncResult(task_id, self.api, submitted=True)
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from muster.settings import KafkaSettings
+from muster.settings import ClaimCheckSettings, KafkaSettings
 
 #: Where the tracker listens when nothing else is said (TRACKER_HTTP_PORT).
 DEFAULT_API_URL = "http://localhost:8000"
@@ -29,6 +29,7 @@ class ClientSettings(BaseSettings):
     submit_via: Literal["api", "kafka"] | None = None
     topic_prefix: str = ""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
 
     @field_validator("api_url")
     @classmethod

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from muster.client.files import Attachment, Attachments, File
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, SubmitRefused
 from muster.contracts.topics import MAX_BODY_BYTES, Lane, Topics
@@ -39,6 +40,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     #: The service that runs this type; None: look it up in the catalog.
     service: str | None = None
+    #: Files that the body refers to, to be handed in before the record is sent.
+    files: tuple[Attachment, ...] = ()
 
     def record(self, lane_topic: str, *, now: datetime, source: str = "muster-client") -> TaskRecord:
         """The task record; a delayed one names the lane it goes to when it is due."""
@@ -96,8 +99,10 @@ def prepare(
     task_id: str | None = None,
     idempotency_key: str | None = None,
     service: str | None = None,
+    refers_to_files: bool = False,
 ) -> Submission:
-    """Check what a caller asked for. `countdown` and a numeric `expires` are seconds from now.
+    """Check what a caller asked for. `countdown` and a numeric `expires` are seconds from now; a `File` becomes a
+    reference where it may, else base64 text.
 
     Raises:
         SubmitRefused: the submission cannot be written as it is.
@@ -105,19 +110,21 @@ def prepare(
     if task_id is not None and idempotency_key is not None:
         raise SubmitRefused("give task_id or idempotency_key, not both: the key already decides the id")
     check_names(task_type, task_id, order_key)
+    due, chosen_id = _due(countdown, eta, now), task_id or new_task_id(task_type, idempotency_key)
+    files = Attachments(chosen_id, now, due) if refers_to_files else None
     return Submission(
-        task_id=task_id or new_task_id(task_type, idempotency_key),
+        task_id=chosen_id,
         task_type=task_type,
-        body=encode_parameters(task_type, parameters or {}),
+        body=encode_parameters(task_type, parameters or {}, files),
+        files=tuple(files.found) if files else (),
         own_id=task_id is not None,
         lane=_lane(lane),
-        due=_due(countdown, eta, now),
+        due=due,
         expires=_instant("expires", expires, now),
         submitter=submitter,
         order_key=order_key,
-        idempotency_key=idempotency_key,
-        service=service,
-    )
+        idempotency_key=idempotency_key, service=service,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=512)
@@ -134,20 +141,20 @@ def check_names(task_type: str, task_id: str | None = None, order_key: str | Non
         raise SubmitRefused(str(error)) from None
 
 
-def encode_parameters(task_type: str, parameters: Mapping[str, Any]) -> bytes:
-    """Parameters as one JSON object; bytes become base64 text, dates ISO 8601.
+def encode_parameters(task_type: str, parameters: Mapping[str, Any], files: Attachments | None = None) -> bytes:
+    """Parameters as one JSON object; bytes become base64 text, dates ISO 8601; `files` takes each `File`.
 
     Raises:
         SubmitRefused: a value has no JSON form.
     """
     try:
-        body = _encoder.encode(dict(parameters))
+        body = (files.encoder(_json_form) if files else _encoder).encode(dict(parameters))
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise SubmitRefused(f"{task_type} was given a parameter that cannot be written as JSON: {error}") from error
     if len(body) > MAX_BODY_BYTES:
         raise SubmitRefused(
             f"the parameters of {task_type} are {len(body):,} bytes, {MAX_BODY_BYTES:,} may be sent: "
-            "send large files as an https:// URL instead"
+            "send large files as an https:// URL, or as a muster.client.File"
         )
     return body
 
@@ -167,6 +174,8 @@ def new_task_id(task_type: str, idempotency_key: str | None = None) -> str:
 def _json_form(value: object) -> object:
     if isinstance(value, memoryview | bytearray):
         return base64.b64encode(value).decode()
+    if isinstance(value, File):
+        return value.text()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):

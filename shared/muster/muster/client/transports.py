@@ -8,16 +8,22 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
+from muster.claim_check import ClaimCheck, hand_in, required
 from muster.client.api import TrackerApi
 from muster.client.catalog import CatalogReader
 from muster.client.submission import Submission
-from muster.contracts.errors import BrokerError
+from muster.contracts.envelope import TaskRecord
+from muster.contracts.errors import BrokerError, PayloadUnavailable, Unreachable
 from muster.contracts.topics import Lane, Topics
 from muster.ports import Broker, Position, Producer
 
 
 class Transport(Protocol):
     """Hands submissions over; when a method returns, the other side has them safely."""
+
+    @property
+    def refers_to_files(self) -> bool:
+        """Files may go to the store and be named by reference: there is one, and this side chooses the task's id."""
 
     async def submit(self, submission: Submission, *, timeout: float) -> str:
         """The task's id.
@@ -37,6 +43,7 @@ class Transport(Protocol):
 class HttpTransport:
     """Submits through POST /api/tasks, which validates parameters before it answers."""
 
+    refers_to_files = False
     #: Requests under way at a time in `submit_many`.
     PARALLEL = 32
 
@@ -67,8 +74,11 @@ class HttpTransport:
 class KafkaTransport:
     """Writes task records to their lanes, or to `tasks.retry` when they are due later."""
 
-    def __init__(self, broker: Broker, topics: Topics, catalog: CatalogReader) -> None:
-        self._broker, self._topics, self._catalog = broker, topics, catalog
+    def __init__(
+        self, broker: Broker, topics: Topics, catalog: CatalogReader, claims: ClaimCheck | None = None
+    ) -> None:
+        self._broker, self._topics, self._catalog, self._claims = broker, topics, catalog, claims
+        self.refers_to_files = claims is not None
         self._producer: Producer | None = None
         self._starting = asyncio.Lock()
 
@@ -99,9 +109,18 @@ class KafkaTransport:
             description = await self._catalog.find(submission.task_type)
             service, lane = description.service, lane or Lane(description.default_lane)
         lane_topic = self._topics.lane(service, lane or Lane.DEFAULT)
-        record = submission.record(lane_topic, now=datetime.now(UTC))
+        record = await self._handed_in(submission, submission.record(lane_topic, now=datetime.now(UTC)))
         topic = submission.topic(self._topics, lane_topic)
         return await producer.send(topic, record.body, key=record.key, headers=record.headers())
+
+    async def _handed_in(self, submission: Submission, record: TaskRecord) -> TaskRecord:
+        """The record once everything that it refers to is in the store: a worker may read it the moment it is sent."""
+        try:
+            for reference, data in submission.files:
+                await required(self._claims).store.put(reference.key, data)
+            return await hand_in(self._claims, record, now=datetime.now(UTC))
+        except PayloadUnavailable as error:
+            raise Unreachable(str(error)) from error
 
     async def _start(self) -> Producer:
         async with self._starting:

@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from muster.contracts.claim_check import Reference, read_reference
 from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem
 from muster.contracts.topics import MAX_BODY_BYTES
+from muster.contracts.trace_context import read_traceparent
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -79,6 +81,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: datetime | None = None
     source: str = "muster"
     traceparent: str | None = None
+    #: Where the parameters lie that are too large for a record; those of `body` go over them.
+    reference: Reference | None = None
     #: Why the attempt before this one failed.
     failure: Failure | None = None
     #: The last delivery of this attempt that a leaving worker gave back.
@@ -126,15 +130,16 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
         ):  # fmt: skip
             if text is not None:
                 headers.append((name, text.encode()))
-        if self.failure is not None:
-            headers.append(("task-failure", msgspec.json.encode(self.failure)))
-        if self.handed_back is not None:
-            headers.append(("task-handback", msgspec.json.encode(self.handed_back)))
+        for name, struct in (
+            ("task-claim-check", self.reference), ("task-failure", self.failure), ("task-handback", self.handed_back),
+        ):  # fmt: skip
+            if struct is not None:
+                headers.append((name, msgspec.json.encode(struct)))
         headers.extend(self.extra)
         return headers
 
     def parameters(self) -> dict[str, Any]:
-        """The named parameters.
+        """The named parameters that the record carries itself.
 
         Raises:
             InvalidRecord: the body is not one JSON object.
@@ -273,7 +278,8 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
     "task-failure": ("failure", _failure),
     "task-handback": ("handed_back", _handed_back),
-    "traceparent": ("traceparent", _text),
+    "task-claim-check": ("reference", read_reference),
+    "traceparent": ("traceparent", read_traceparent),
 }
 #: Written again with our own values.
 _IGNORED = ("specversion", "content_type")

@@ -8,11 +8,13 @@ MusterError
 │   └── InvalidSchedule         a schedule that cannot be read or could never fire: it is passed over
 ├── TaskError                 raised by task functions to say what should happen
 │   ├── PermanentError          can never succeed: dead letter `permanent`
+│   │   └── PayloadDamaged        a payload is not what was put into its store
 │   ├── Retry                   run me again, after my own delay if I name one
 │   └── TimeLimitExceeded       the soft limit was reached, or the hard one killed the task
 ├── BrokerError               Kafka refused or did not answer
 │   └── CommitRefused           the records belong to another worker now
 ├── StoreError                PostgreSQL refused or did not answer
+├── PayloadUnavailable        a payload cannot be put into its store, or had from it, now
 └── ClientError               what a caller of the client sees
     ├── SubmitRefused           the API or the catalog refused a submission
     ├── NotAllowed              the key or token is missing, wrong, or lacks the role
@@ -80,6 +82,10 @@ class PermanentError(TaskError):
     """The task can never succeed; it goes straight to the dead letter."""
 
 
+class PayloadDamaged(PermanentError):
+    """What lies in the store is not what was put there, or is larger than may be read."""
+
+
 class Retry(TaskError):
     """Run the task again; `after` (seconds) replaces the delay of the retry policy."""
 
@@ -108,6 +114,10 @@ class CommitRefused(BrokerError):
 
 class StoreError(MusterError):
     """PostgreSQL refused a statement or did not answer in time."""
+
+
+class PayloadUnavailable(MusterError):
+    """The store of payloads did not answer, is not configured here, or lacks what was asked for."""
 
 
 class ClientError(MusterError):

@@ -66,6 +66,8 @@ WORKERS_LOST = _counter("workers_lost", "Workers declared dead.", "service")
 WORKERS_ALIVE = _gauge("workers_alive", "Workers whose heartbeat is fresh.", "service")
 HTTP_SECONDS = _histogram("http_request_seconds", "API requests.", WAIT_BUCKETS, "method", "route", "status")
 
+PAYLOADS_REMOVED = _counter("payloads_removed", "Payloads of the claim check removed as garbage.")
+
 # Scheduler
 DELAY_HOPS = _counter("delay_hops", "Records moved between retry topics.", "topic")
 DELAY_WAITING = _gauge(

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from muster.claim_check import ClaimCheck
 from muster.contracts.envelope import TaskRecord
 from muster.ports import Clock, Record
 from muster.worker.app import TaskApp
@@ -41,6 +42,7 @@ class TaskHarness(Generic[R]):
     resources: R
     clock: Clock
     progress: list[tuple[float, float | None, str]] = field(default_factory=list)
+    claims: ClaimCheck | None = None
 
     async def run(
         self,
@@ -61,7 +63,7 @@ class TaskHarness(Generic[R]):
         )
         record = Record(f"tasks.{self.app.service}.default", 0, 0, 0, task.key, task.body, tuple(task.headers()))
         delivery = Delivery(record, task, Acceptance(), self.clock.now())
-        execution = Execution(self.app, self.resources, InlineCompute(), self.clock, self._report)
+        execution = Execution(self.app, self.resources, InlineCompute(), self.clock, self._report, self.claims)
         return await execution.run(delivery)
 
     async def _report(self, delivery: Delivery, done: float, total: float | None, message: str) -> None:

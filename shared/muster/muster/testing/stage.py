@@ -16,6 +16,7 @@ import msgspec
 
 from muster.adapters.clock import SystemClock
 from muster.adapters.memory import MemoryBroker
+from muster.claim_check import ClaimCheck
 from muster.contracts.control import Revocation
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.events import AnyEvent, Succeeded, decode_event, encode_json
@@ -48,6 +49,8 @@ class Stage:
     lane: str
     #: Where blocking work of the next worker runs.
     compute: Compute = field(default_factory=InlineCompute)
+    #: The claim check of the next worker.
+    claims: ClaimCheck | None = None
     seen: dict[str, list[Record]] = field(default_factory=dict)
 
     async def submit(self, task_type: str, parameters: Any = None, **fields: Any) -> str:
@@ -91,7 +94,7 @@ class Stage:
     ) -> AsyncIterator[Worker[Any]]:
         """A running worker; it drains at the end. `fails_with`: it must stop itself with this error instead."""
         settings = self.settings.model_copy(update=changes)
-        worker = Worker(app, settings, self.broker, self.compute, SystemClock())
+        worker = Worker(app, settings, self.broker, self.compute, SystemClock(), self.claims)
         run = asyncio.create_task(worker.run())
         try:
             yield worker

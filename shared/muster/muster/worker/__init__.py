@@ -8,10 +8,12 @@ from muster.contracts.retry import RetryPolicy
 from muster.contracts.topics import Lane
 from muster.worker.app import TaskApp, TaskType, minutes, seconds
 from muster.worker.context import Context, ProcessContext
+from muster.worker.files import FileReference
 from muster.worker.lifecycle import Worker
 
 __all__ = [
     "Context",
+    "FileReference",
     "Lane",
     "PermanentError",
     "ProcessContext",

@@ -8,9 +8,12 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from muster.claim_check import ClaimCheck, required
+from muster.contracts.claim_check import Reference
 from muster.contracts.envelope import TaskRecord
 from muster.observability.logging import get_logger
 from muster.ports import Compute
+from muster.worker.files import FileReference
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -26,6 +29,7 @@ class Context(Generic[R]):
     resources: R
     _compute: Compute
     _report: Report
+    _claims: ClaimCheck | None = None
 
     @property
     def task_id(self) -> str:
@@ -67,6 +71,17 @@ class Context(Generic[R]):
         """Run a pure, picklable function in a child process, which dies when the task is cancelled or timed out."""
         result: T = await self._compute.run(function, *args)
         return result
+
+    async def fetch(self, file: FileReference, *, max_bytes: int) -> bytes:
+        """The file that a parameter `{"ref": ...}` stands for, compared with its SHA-256.
+
+        Raises:
+            InvalidRecord: the reference is none, or another task's.
+            PayloadDamaged: it is not what was handed in, or larger than `max_bytes`.
+            PayloadUnavailable: it is not there, or the store is not.
+        """
+        reference = Reference(ref=file.ref, size=file.size, type=file.type)
+        return await required(self._claims).fetch(reference, self.task_id, max_bytes=max_bytes)
 
 
 @dataclass(frozen=True)

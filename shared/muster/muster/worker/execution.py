@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from pydantic import BaseModel
 
+from muster.claim_check import ClaimCheck, parameters_of
 from muster.contracts.errors import TimeLimitExceeded
 from muster.ports import Clock, Compute
 from muster.worker.app import TaskApp, TaskType
@@ -35,12 +36,21 @@ Report = Callable[[Delivery, float, float | None, str], Awaitable[None]]
 class Execution(Generic[R]):
     """Runs the functions of one app. `report` is called for the progress that tasks tell."""
 
-    def __init__(self, app: TaskApp[R], resources: R, compute: Compute, clock: Clock, report: Report) -> None:
+    def __init__(
+        self,
+        app: TaskApp[R],
+        resources: R,
+        compute: Compute,
+        clock: Clock,
+        report: Report,
+        claims: ClaimCheck | None = None,
+    ) -> None:
         self._app = app
         self._resources = resources
         self._compute = compute
         self._clock = clock
         self._report = report
+        self._claims = claims
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
 
     async def run(self, delivery: Delivery) -> Outcome:
@@ -60,7 +70,7 @@ class Execution(Generic[R]):
             return outcome_of_error(error, record, task, now=self._clock.now(), rng=self._rng)
 
     async def _call(self, task: TaskType, delivery: Delivery) -> Any:
-        parameters = task.validate(delivery.task.parameters())
+        parameters = task.validate(await parameters_of(delivery.task, self._claims))
         try:
             async with asyncio.timeout(task.time_limit) as limit:
                 if task.runs_in == "process":
@@ -84,7 +94,7 @@ class Execution(Generic[R]):
         async def report(done: float, total: float | None, message: str) -> None:
             await self._report(delivery, done, total, message)
 
-        return Context(delivery.task, self._resources, self._compute, report)
+        return Context(delivery.task, self._resources, self._compute, report, self._claims)
 
     def _outcome_of_cancellation(self, delivery: Delivery) -> Outcome:
         match delivery.cancel_reason:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Generic, TypeVar, cast
 
 from muster import __version__
+from muster.claim_check import ClaimCheck
 from muster.contracts.catalog import encode_description
 from muster.contracts.control import Order, enqueued_at
 from muster.contracts.errors import ConfigurationError
@@ -41,13 +42,22 @@ _log = get_logger(__name__)
 class Worker(Generic[R]):
     """One worker of one service. `run` returns after a drain, and raises `BrokerError` when it had to fence itself."""
 
-    def __init__(self, app: TaskApp[R], settings: Settings, broker: Broker, compute: Compute, clock: Clock) -> None:
+    def __init__(
+        self,
+        app: TaskApp[R],
+        settings: Settings,
+        broker: Broker,
+        compute: Compute,
+        clock: Clock,
+        claims: ClaimCheck | None = None,
+    ) -> None:
         self.id = settings.new_worker_id(app.service)
         self._app = app
         self._settings = settings
         self._topics = Topics(settings.topic_prefix)
         self._compute = compute
         self._clock = clock
+        self._claims = claims
         self._slots = Slots(settings.slots)
         self._admin: Admin = broker.admin()
         # No linger: while one request is under way the next batch fills by itself, and an idle task waits for nothing.
@@ -58,17 +68,9 @@ class Worker(Generic[R]):
         self._control = Control(broker, self._topics, self._on_order)
         self._acceptances = Acceptances(self._consumer, clock, self._meters)
         self._intake = Intake(
-            self._consumer,
-            self._acceptances,
-            self._settlement,
-            self._control,
-            self._slots,
-            clock,
-            self._meters,
-            self._topics,
-            app.service,
-            self._begin,
-        )
+            self._consumer, self._acceptances, self._settlement, self._control, self._slots, clock, self._meters,
+            self._topics, app.service, self._begin,
+        )  # fmt: skip
         self._pulse = Pulse(
             self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer.assignment
         )
@@ -118,7 +120,9 @@ class Worker(Generic[R]):
         )
         stack.push_async_callback(self._compute.close)
         # An app without resources is a TaskApp[None].
-        self._execution = Execution(self._app, cast(R, resources), self._compute, self._clock, self._report)
+        self._execution = Execution(
+            self._app, cast(R, resources), self._compute, self._clock, self._report, self._claims
+        )
         await self._announce()
         await self._pulse.beat()
         # Joining may take a session of somebody who died: a worker that is silent so long would have to stop itself.

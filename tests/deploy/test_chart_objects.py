@@ -27,6 +27,7 @@ ON: dict[str, Any] = {
         "tls": {"existingSecret": "kafka-tls", "clientCertificate": True},
         "topicPrefix": "unit-7.",
     },
+    "signing": {"existingSecret": "signing", "acceptUnsigned": True},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"apiFrom": [{"namespaceSelector": {}}]},
     "extraEnv": [{"name": "TZ", "value": "Asia/Manila"}],

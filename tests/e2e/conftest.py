@@ -16,11 +16,22 @@ from .system import System, start_system
 
 
 @pytest.fixture(scope="module")
-def system(kafka: str, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def environment() -> dict[str, str]:
+    """What all programs of the file's system are told beside their addresses."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def system(
+    kafka: str,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    environment: dict[str, str],
+) -> Iterator[System]:
     """Tracker, scheduler and storage run; the workers are for the stories to start."""
     folder = tmp_path_factory.mktemp("system")
     name = f"e2e{abs(hash(folder)):x}"
-    system = start_system(folder, kafka, f"{name}.", postgres_server.create_database(name))
+    system = start_system(folder, kafka, f"{name}.", postgres_server.create_database(name), environment)
     yield system
     system.stop()
     postgres_server.drop_database(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster_local import processes
 from muster_local.parts import ServicePart
@@ -21,6 +21,10 @@ class Program:
         """Start it and wait until it is ready."""
         self.part.start(self._remember, lambda _done, _total: None)
         return self
+
+    def change(self, **environment: str) -> None:
+        """Tell it something else at its next start."""
+        self.part = replace(self.part, env={**self.part.env, **environment})
 
     def kill(self) -> None:
         """SIGKILL: it gets no chance to say anything. Returns when it is gone."""

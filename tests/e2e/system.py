@@ -43,6 +43,8 @@ class System:
     topics: Topics
     dsn: str = field(repr=False)
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    #: What every program is told beside its addresses; read when it is made.
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
     programs: list[Program] = field(default_factory=list)
     api_port: int = field(default_factory=free_port)
     storage_port: int = field(default_factory=free_port)
@@ -130,12 +132,15 @@ class System:
             "MEDIA_ALLOWED_HOSTS": LOOPBACK,
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
             "PRACTICE_LEDGER": str(self.ledger.file),
+            **self.environment,
         }
 
 
-def start_system(folder: Path, kafka: str, prefix: str, dsn: str) -> System:
+def start_system(
+    folder: Path, kafka: str, prefix: str, dsn: str, environment: Mapping[str, str] | None = None
+) -> System:
     """A prepared installation with its tracker, scheduler and storage running, and no worker."""
-    system = System(folder, kafka, Topics(prefix), dsn)
+    system = System(folder, kafka, Topics(prefix), dsn, environment=dict(environment or {}))
     asyncio.run(system.prepare())
     try:
         for program in (system.storage, system.tracker, system.scheduler):

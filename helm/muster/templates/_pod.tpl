@@ -14,6 +14,9 @@ KAFKA_SSL_CERTFILE: /etc/muster/kafka-tls/tls.crt
 KAFKA_SSL_KEYFILE: /etc/muster/kafka-tls/tls.key
 {{- end }}
 {{- end }}
+{{- if .Values.signing.existingSecret }}
+MUSTER_ACCEPT_UNSIGNED: {{ .Values.signing.acceptUnsigned | quote }}
+{{- end }}
 MUSTER_TOPIC_PREFIX: {{ .Values.kafka.topicPrefix | quote }}
 MUSTER_REPLICATION_FACTOR: {{ .Values.kafka.replicationFactor | quote }}
 MUSTER_BEAT_SECONDS: {{ .Values.settings.beatSeconds | quote }}
@@ -40,6 +43,9 @@ MUSTER_HTTP_PORT: {{ .Values.adminPort | quote }}
 {{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}
 {{ include "muster.secretEnv" (dict "name" "KAFKA_SASL_USERNAME" "secret" .Values.kafka.existingSecret "key" "username") }}
 {{ include "muster.secretEnv" (dict "name" "KAFKA_SASL_PASSWORD" "secret" .Values.kafka.existingSecret "key" "password") }}
+{{- end }}
+{{- if .Values.signing.existingSecret }}
+{{ include "muster.secretEnv" (dict "name" "MUSTER_SIGNING_KEYS" "secret" .Values.signing.existingSecret "key" .Values.signing.key) }}
 {{- end }}
 {{- end }}
 

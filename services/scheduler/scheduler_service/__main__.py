@@ -9,7 +9,7 @@ import sys
 import uvloop
 from muster import __version__
 from muster.adapters.clock import SystemClock
-from muster.adapters.kafka import KafkaBroker
+from muster.adapters.signed import broker_of
 from muster.bootstrap import EXIT_CONFIGURATION
 from muster.contracts.errors import BrokerError, ConfigurationError
 from muster.contracts.topics import Topics
@@ -28,8 +28,8 @@ _log = get_logger(__name__)
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     worker = settings.new_worker_id(SERVICE)
-    broker, topics = KafkaBroker(settings.kafka), Topics(settings.topic_prefix)
-    membership = Membership(broker, topics, SystemClock(), worker, read_defaults())
+    broker = broker_of(settings.kafka, settings.signing, settings.topic_prefix)
+    membership = Membership(broker, Topics(settings.topic_prefix), SystemClock(), worker, read_defaults())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, membership.stop)

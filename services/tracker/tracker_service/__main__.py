@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import asyncpg
 import uvloop
 from muster.adapters.clock import SystemClock
-from muster.adapters.kafka import KafkaBroker
+from muster.adapters.signed import broker_of
 from muster.contracts.errors import MusterError
 from muster.observability.logging import configure_logging
 from muster.settings import Settings
@@ -62,7 +62,8 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Tracker(settings, TrackerSettings(), KafkaBroker(settings.kafka), SystemClock()).run(stop)
+    broker = broker_of(settings.kafka, settings.signing, settings.topic_prefix)
+    await Tracker(settings, TrackerSettings(), broker, SystemClock()).run(stop)
 
 
 async def _database(settings: Settings, options: argparse.Namespace) -> None:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from muster.adapters.claim_store import open_claim_check
 from muster.adapters.clock import SystemClock
-from muster.adapters.kafka import KafkaBroker
 from muster.adapters.processes import ProcessCompute
+from muster.adapters.signed import broker_of
 from muster.contracts.errors import BrokerError, ConfigurationError, StoreError
 from muster.observability.logging import configure_logging, get_logger
 from muster.settings import Settings
@@ -50,8 +50,9 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
 
 async def _serve(app: TaskApp[R], settings: Settings) -> None:
     compute = ProcessCompute(settings.processes or os.cpu_count() or 1)
+    broker = broker_of(settings.kafka, settings.signing, settings.topic_prefix)
     claims = open_claim_check(settings.claims)
-    worker = Worker(app, settings, KafkaBroker(settings.kafka), compute, SystemClock(), claims)
+    worker = Worker(app, settings, broker, compute, SystemClock(), claims)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from muster.adapters.claim_store import open_claim_check
-from muster.adapters.kafka import KafkaBroker
+from muster.adapters.signed import broker_of
 from muster.client.api import REQUEST_SECONDS, TrackerApi
 from muster.client.catalog import CatalogReader
 from muster.client.client import Client
@@ -18,6 +18,7 @@ from muster.client.sync import SyncClient
 from muster.client.transports import HttpTransport, KafkaTransport, Transport
 from muster.contracts.errors import ConfigurationError
 from muster.contracts.topics import Topics
+from muster.ports import Broker
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -43,6 +44,11 @@ def read_settings() -> ClientSettings:
     return read_environment(ClientSettings)
 
 
+def reach(settings: ClientSettings) -> tuple[Broker, Topics]:
+    """The cluster, signed and checked where there are keys, and the names of the installation's topics."""
+    return broker_of(settings.kafka, settings.signing, settings.topic_prefix), Topics(settings.topic_prefix)
+
+
 def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST_SECONDS) -> Client:
     """A client for the running event loop; submissions go the settings' way, questions always to the API.
 
@@ -54,7 +60,7 @@ def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST
     if settings.way == "api":
         transport = HttpTransport(api)
     else:
-        topics, broker = Topics(settings.topic_prefix), KafkaBroker(settings.kafka)
+        broker, topics = reach(settings)
         claims = open_claim_check(settings.claims)
         transport = KafkaTransport(broker, topics, CatalogReader(broker, topics), claims)
     return Client(transport, api)

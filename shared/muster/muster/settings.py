@@ -12,7 +12,13 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_CONFIG = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+from muster.contracts.signature import parse_keys
+
+_CONFIG = SettingsConfigDict(
+    frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True,
+    # A setting that cannot work may be a secret.
+    hide_input_in_errors=True,
+)  # fmt: skip
 
 
 class KafkaSettings(BaseSettings):
@@ -49,6 +55,29 @@ class ClaimCheckSettings(BaseSettings):
     secret_access_key: SecretStr | None = None
 
 
+class SigningSettings(BaseSettings):
+    """Who may have tasks run; without keys, whoever may write to the topics."""
+
+    model_config = _CONFIG | SettingsConfigDict(env_prefix="MUSTER_")
+
+    #: `k2:<hex>,k1:<hex>`: the first signs, all are accepted.
+    signing_keys: SecretStr | None = None
+    #: Believe what has no signature, for the time in which not everybody signs yet.
+    accept_unsigned: bool = False
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _usable(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            parse_keys(keys.get_secret_value())
+        return keys
+
+    @property
+    def keys(self) -> dict[str, bytes]:
+        """The keys by their ids; none: signatures are neither written nor checked."""
+        return parse_keys(self.signing_keys.get_secret_value()) if self.signing_keys is not None else {}
+
+
 class Settings(BaseSettings):
     """What every service shares. Times in seconds."""
 
@@ -79,6 +108,7 @@ class Settings(BaseSettings):
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
+    signing: SigningSettings = Field(default_factory=SigningSettings)
 
     @field_validator("lease_seconds")
     @classmethod

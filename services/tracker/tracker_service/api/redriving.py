@@ -45,6 +45,7 @@ class RedriveRequest(BaseModel):
     dry_run: bool = Field(False, description="Only count.")
     parameters: dict[str, Any] | None = Field(None, description="Put over the original parameters, one by one.")
     task_type: str | None = Field(None, min_length=1, max_length=200, description="Run as this task type.")
+    vouch: bool = Field(False, description="Also run what nobody has vouched for (kind unauthenticated).")
     max_redrives: int = Field(MAX_REDRIVES, ge=1, le=100, description="Refuse what was redriven so often.")
 
     @model_validator(mode="after")
@@ -138,6 +139,7 @@ async def _redrive(
             _log.info(
                 "Redrove a dead letter", action="dead_letter.redriven", task_id=task.task_id, redrive=task.redrive,
                 lane=lane, by=caller.name, edited=sorted(asked.parameters or {}),
+                vouched=asked.vouch,
             )  # fmt: skip
     tally.counts["redriven"] += len(rounds)
 
@@ -147,8 +149,9 @@ async def _next_round(api: Api, asked: RedriveRequest, failed: Failed, letter: R
         raise RedriveRefused("its dead letter is no longer in Kafka: submit it anew")
     edit = Edit(parameters=asked.parameters, task_type=asked.task_type)
     again = redrive(
-        letter.headers, letter.value, api.topics, now=api.clock.now(), edit=edit, max_redrives=asked.max_redrives
-    )
+        letter.headers, letter.value, api.topics, now=api.clock.now(), edit=edit, max_redrives=asked.max_redrives,
+        vouch=asked.vouch,
+    )  # fmt: skip
     if edit != Edit():
         await _check_parameters(api, again)
     return again

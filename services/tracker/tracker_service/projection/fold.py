@@ -159,6 +159,9 @@ class Fold:
             row.detail = _encode(detail).decode()
         if task is not None:
             _submission(row, task, lane, why.failed_at)
+        elif row.submitted_at is None:
+            # Nothing else tells: lists are ordered by it.
+            row.submitted_at = why.failed_at
 
     def beat(self, row: WorkerRow) -> None:
         _latest(self.workers, row.worker, row)

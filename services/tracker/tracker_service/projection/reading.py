@@ -24,6 +24,8 @@ from muster.contracts.events import (
     decode_event,
     decode_heartbeat,
 )
+from muster.contracts.signature import REFUSAL
+from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 from muster.ports import Position, Record
 
@@ -116,6 +118,8 @@ class Reader:
             task = _storable(parse_task(original_headers(record.headers), record.value))
         except UNREADABLE:
             task = None
+        if why.failure.kind == FailureKind.UNAUTHENTICATED:
+            task = None  # who submitted it, and what else it says of itself, is not believed
         letter = Position(record.topic, record.partition, record.offset)
         fold.failed(clean, task, self._lanes.get(why.topic), letter)
 
@@ -127,7 +131,8 @@ def _lane_of(topics: Topics, name: str) -> LaneName:
 def _nameless(record: Record) -> TaskRecord:
     """A record that is no task, under the id its dead letter will have."""
     known = dict(record.headers)
-    task_id = known.get("ce_id", b"").decode(errors="replace")[:200]
+    # What nobody vouches for may claim the id of another task.
+    task_id = "" if REFUSAL in known else known.get("ce_id", b"").decode(errors="replace")[:200]
     return TaskRecord(
         task_id=_clean(task_id) or nameless_id(record.topic, record.partition, record.offset),
         task_type=_clean(known.get("ce_type", b"").decode(errors="replace"))[:200] or "unknown",

@@ -12,7 +12,6 @@ import msgspec
 import typer
 from rich.text import Text
 
-from muster.adapters.kafka import KafkaBroker
 from muster.cli.dlq_options import (
     KindOption,
     SinceOption,
@@ -27,9 +26,8 @@ from muster.cli.letter_view import show_letter
 from muster.cli.output import JsonOption, out, print_json, run
 from muster.cli.redrive import redrive
 from muster.client.letters import Choice, Letter, OnProgress, Rounds, read_letters
-from muster.connect import read_settings
+from muster.connect import reach, read_settings
 from muster.contracts.errors import UnknownTask
-from muster.contracts.topics import Topics
 from muster.observability.redaction import redact_text
 
 app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and run them again.")
@@ -152,8 +150,8 @@ def groups(
 
 
 def _letters(bar: OnProgress) -> AsyncGenerator[Letter, None]:
-    settings = read_settings()
-    return read_letters(KafkaBroker(settings.kafka), Topics(settings.topic_prefix).dead_letter, bar)
+    broker, topics = reach(read_settings())
+    return read_letters(broker, topics.dead_letter, bar)
 
 
 async def _latest(choice: Choice, limit: int) -> tuple[list[LetterRow], int]:

@@ -9,14 +9,12 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from muster.adapters.kafka import KafkaBroker
 from muster.cli.output import PATIENCE, JsonOption, out, print_json, run
 from muster.client import ClientSettings, TrackerApi
 from muster.client.catalog import read_catalog
 from muster.client.heartbeats import WorkerView, read_workers
-from muster.connect import read_environment, read_settings
+from muster.connect import reach, read_environment, read_settings
 from muster.contracts.catalog import TaskDescription
-from muster.contracts.topics import Topics
 from muster.settings import Settings
 
 
@@ -88,7 +86,7 @@ async def _workers() -> list[WorkerRow]:
     if settings.api_url is not None:
         return [_from_api(item) for item in _items(await _ask(settings, "workers"), "workers")]
     lease = read_environment(Settings).lease_seconds
-    views = await read_workers(KafkaBroker(settings.kafka), Topics(settings.topic_prefix), datetime.now(UTC))
+    views = await read_workers(*reach(settings), datetime.now(UTC))
     # Trackers beat for the sake of their own clock; they run no tasks.
     return [_from_beat(view, lease) for view in views if view.beat.service != "tracker"]
 
@@ -98,7 +96,7 @@ async def _catalog() -> list[TaskDescription]:
     if settings.api_url is not None:
         items = _items(await _ask(settings, "catalog"), "task_types")
         return msgspec.convert(items, list[TaskDescription], strict=False)
-    found = await read_catalog(KafkaBroker(settings.kafka), Topics(settings.topic_prefix))
+    found = await read_catalog(*reach(settings))
     return [found[name] for name in sorted(found)]
 
 

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from muster.adapters.kafka import KafkaBroker
 from muster.cli.dlq_options import (
     FingerprintOption,
     KindOption,
@@ -27,11 +26,10 @@ from muster.client import ClientSettings, TrackerApi
 from muster.client.letters import Choice
 from muster.client.redriving import Chosen, Outcome, Redriving, StateOf, Terms, choose
 from muster.client.views import read_status
-from muster.connect import read_settings
+from muster.connect import reach, read_settings
 from muster.contracts.errors import ConfigurationError, UnknownTask
 from muster.contracts.redrive import MAX_REDRIVES, Edit
 from muster.contracts.states import TaskState
-from muster.contracts.topics import Topics
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of tasks that failed.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -41,6 +39,7 @@ EditOption = Annotated[
 ]
 AsTypeOption = Annotated[str | None, typer.Option(help="Run it as this task type.")]
 MaxOption = Annotated[int, typer.Option(help="Loop guard: refuse what was redriven so often.", min=1)]
+VouchOption = Annotated[bool, typer.Option(help="Also run what nobody has vouched for (kind unauthenticated).")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 
 
@@ -55,6 +54,7 @@ def redrive(
     edit: EditOption = None,
     as_type: AsTypeOption = None,
     max_redrives: MaxOption = MAX_REDRIVES,
+    vouch: VouchOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -76,22 +76,20 @@ def redrive(
         ids = frozenset(task_ids) if task_ids else None
         choice = Choice(ids=ids, task_type=task_type, kind=kind, fingerprint=fingerprint, since=parse_since(since))
         change = Edit(parameters=parse_parameters(edit) if edit else None, task_type=as_type)
-        return await _choose(choice), Terms(change, max_redrives, rate, dry_run)
+        return await _choose(choice), Terms(change, max_redrives, rate, dry_run, vouch)
 
     chosen, terms = run(plan(), json=json)
     if chosen.places and not (yes or dry_run or task_ids):
         _ask(chosen, json=json)
-    counts = run(_redrive(chosen, terms, json=json), json=json)
-    if counts["refused"]:
+    if run(_redrive(chosen, terms, json=json), json=json)["refused"]:
         raise typer.Exit(Exit.USAGE)
 
 
 async def _choose(choice: Choice) -> Chosen:
     if choice == Choice():
         raise ConfigurationError("name tasks or a filter: --since 90d takes every dead letter that Kafka still holds")
-    settings = read_settings()
     with reading_bar("Choosing") as bar:
-        chosen = await choose(KafkaBroker(settings.kafka), Topics(settings.topic_prefix), choice, bar)
+        chosen = await choose(*reach(read_settings()), choice, bar)
     missing = sorted((choice.ids or frozenset()) - chosen.places.keys())
     if missing and not chosen.superseded:
         raise UnknownTask(f"no dead letter has the id {plain(missing[0], 200)}")
@@ -102,9 +100,8 @@ async def _redrive(chosen: Chosen, terms: Terms, *, json: bool) -> Counter[str]:
     settings = read_settings()
     counts = Counter[str](superseded=chosen.superseded)
     if chosen.places:
-        broker, topics = KafkaBroker(settings.kafka), Topics(settings.topic_prefix)
         async with _states(settings) as state_of:
-            await _run(Redriving(broker, topics, terms, state_of), chosen, counts, json=json)
+            await _run(Redriving(*reach(settings), terms, state_of), chosen, counts, json=json)
     _sum_up(counts, terms, knows_states=settings.api_url is not None, json=json)
     return counts
 

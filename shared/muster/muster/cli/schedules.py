@@ -10,11 +10,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from muster.adapters.kafka import KafkaBroker
 from muster.cli.output import JsonOption, out, print_json, run
 from muster.client.schedules import ScheduleView, read_schedules
-from muster.connect import read_settings
-from muster.contracts.topics import Topics
+from muster.connect import reach, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Show the periodic tasks.")
 
@@ -35,9 +33,7 @@ def list_schedules(
     """
 
     async def work() -> list[ScheduleView]:
-        settings = read_settings()
-        broker, topics = KafkaBroker(settings.kafka), Topics(settings.topic_prefix)
-        return await read_schedules(broker, topics, datetime.now(UTC), count=count)
+        return await read_schedules(*reach(read_settings()), datetime.now(UTC), count=count)
 
     found = run(work(), json=json)
     if json:

@@ -65,6 +65,8 @@ class Terms(NamedTuple):
     max_redrives: int = MAX_REDRIVES
     rate: float | None = None
     dry_run: bool = False
+    #: Run also what nobody has vouched for.
+    vouch: bool = False
 
 
 async def choose(broker: Broker, topics: Topics, choice: Choice, on_progress: OnProgress) -> Chosen:
@@ -132,7 +134,7 @@ class Redriving:
         try:
             again = redrive(
                 letter.record.headers, letter.record.value, self._topics, now=datetime.now(UTC),
-                edit=self._terms.edit, max_redrives=self._terms.max_redrives,
+                edit=self._terms.edit, max_redrives=self._terms.max_redrives, vouch=self._terms.vouch,
             )  # fmt: skip
         except RedriveRefused as refusal:
             return msgspec.structs.replace(said, reason=str(refusal)), None

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from muster.settings import ClaimCheckSettings, KafkaSettings
+from muster.settings import ClaimCheckSettings, KafkaSettings, SigningSettings
 
 #: Where the tracker listens when nothing else is said (TRACKER_HTTP_PORT).
 DEFAULT_API_URL = "http://localhost:8000"
@@ -17,8 +17,9 @@ class ClientSettings(BaseSettings):
     """Read from the environment: MUSTER_API_URL, MUSTER_API_KEY or MUSTER_TOKEN, MUSTER_SUBMIT_VIA, KAFKA_*."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, env_prefix="MUSTER_", env_ignore_empty=True
-    )
+        frozen=True, extra="ignore", populate_by_name=True, env_prefix="MUSTER_", env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )  # fmt: skip
 
     #: The tracker's address; None: submit straight to Kafka, and ask DEFAULT_API_URL for states.
     api_url: str | None = None
@@ -30,6 +31,7 @@ class ClientSettings(BaseSettings):
     topic_prefix: str = ""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
+    signing: SigningSettings = Field(default_factory=SigningSettings)
 
     @field_validator("api_url")
     @classmethod

@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.signature import REFUSAL, refusal_of
 
 PREFIX = "dl-"
 #: Namespace of ids given to records that came without a usable one.
@@ -44,10 +45,14 @@ def nameless_id(topic: str, partition: int, offset: int) -> str:
 
 
 def task_of_unreadable(headers: Iterable[tuple[str, bytes]], *, topic: str, partition: int, offset: int) -> TaskRecord:
-    """A record that is no task, as far as it can be named."""
+    """A record that is no task, as far as it can be named.
+
+    One that nobody vouches for is named by its place alone: it may claim the id of a task that runs.
+    """
     known = dict(headers)
+    claimed = _named(known, "ce_id") if REFUSAL not in known else ""
     return TaskRecord(
-        task_id=_named(known, "ce_id") or nameless_id(topic, partition, offset),
+        task_id=claimed or nameless_id(topic, partition, offset),
         task_type=_named(known, "ce_type") or "unknown",
         body=b"",
     )
@@ -86,7 +91,7 @@ def provenance_of(
 def dead_letter_headers(original: Iterable[tuple[str, bytes]], provenance: Provenance) -> list[tuple[str, bytes]]:
     """The original's headers untouched, then ours: JSON for machines, the main facts alone for people with kcat."""
     return [
-        *(pair for pair in original if not pair[0].startswith(PREFIX)),
+        *(pair for pair in original if not pair[0].startswith(PREFIX) and pair[0] != REFUSAL),
         ("dl-provenance", msgspec.json.encode(provenance)),
         ("dl-kind", provenance.failure.kind.encode()),
         ("dl-error", provenance.failure.message.encode()),
@@ -102,8 +107,11 @@ def parse_provenance(headers: Iterable[tuple[str, bytes]]) -> Provenance:
     """Read why a dead letter failed.
 
     Raises:
-        msgspec.MsgspecError: the header is missing or cannot be read.
+        msgspec.MsgspecError: the header is missing or cannot be read, or nobody vouches for the letter.
     """
+    headers = tuple(headers)
+    if refusal := refusal_of(headers):
+        raise msgspec.ValidationError(f"nobody vouches for this letter: {refusal}")
     for name, value in headers:
         if name == "dl-provenance":
             return msgspec.json.decode(value, type=Provenance)

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from muster.contracts.claim_check import Reference, read_reference
-from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem
+from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem, Unauthenticated
+from muster.contracts.signature import REFUSAL, SIGNATURE
 from muster.contracts.topics import MAX_BODY_BYTES
 from muster.contracts.trace_context import read_traceparent
 
@@ -158,9 +159,8 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
 
     Raises:
         InvalidRecord: the id or the type is missing, or a header cannot be read.
+        Unauthenticated: who read the record does not believe it.
     """
-    if value is not None and len(value) > MAX_BODY_BYTES:
-        _refuse("the record's value", f"at most {MAX_BODY_BYTES:,} bytes", f"{len(value):,} bytes")
     fields: dict[str, Any] = {}
     extra: list[tuple[str, bytes]] = []
     for name, raw in headers:
@@ -170,6 +170,8 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
         elif raw:
             field, read = reader
             fields[field] = read(name, raw)
+    if value is not None and len(value) > MAX_BODY_BYTES:
+        _refuse("the record's value", f"at most {MAX_BODY_BYTES:,} bytes", f"{len(value):,} bytes")
     task_id, task_type = fields.get("task_id"), fields.get("task_type")
     if task_id is None or not _ID.fullmatch(task_id):
         _refuse("header ce_id (the task id)", "1 to 200 printable ASCII characters without spaces", task_id)
@@ -246,6 +248,10 @@ def _handed_back(name: str, raw: bytes) -> HandedBack:
     return back
 
 
+def _unauthenticated(name: str, raw: bytes) -> NoReturn:
+    raise Unauthenticated(f"nobody vouches for this record: {raw.decode(errors='replace')[:400]}")
+
+
 def _stamp(instant: datetime) -> bytes:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
@@ -280,6 +286,9 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-handback": ("handed_back", _handed_back),
     "task-claim-check": ("reference", read_reference),
     "traceparent": ("traceparent", read_traceparent),
+    # It was checked by who read the record, and fits no other one.
+    SIGNATURE: ("signature", lambda name, raw: raw),
+    REFUSAL: ("refusal", _unauthenticated),
 }
 #: Written again with our own values.
-_IGNORED = ("specversion", "content_type")
+_IGNORED = ("specversion", "content_type", "signature")

@@ -4,6 +4,7 @@ MusterError
 ├── ConfigurationError        settings that cannot work; the process does not start
 ├── ContractError             data that breaks its contract
 │   ├── InvalidRecord           a Kafka record that is no task: dead letter `invalid`
+│   │   └── Unauthenticated       nobody vouches for it: dead letter `unauthenticated`
 │   ├── InvalidParameters       parameters against the task's schema: dead letter `invalid`
 │   └── InvalidSchedule         a schedule that cannot be read or could never fire: it is passed over
 ├── TaskError                 raised by task functions to say what should happen
@@ -49,6 +50,10 @@ class ContractError(MusterError):
 
 class InvalidRecord(ContractError):
     """A record of a lane that cannot be read as a task; its raw bytes go to the dead letter."""
+
+
+class Unauthenticated(InvalidRecord):
+    """A record without a signature that is accepted here; not even its id is believed."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import msgspec
 from muster.contracts.dead_letter import Provenance, original_headers, parse_provenance
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import UNREADABLE, ContractError, InvalidRecord
+from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 
 #: The loop guard: what failed this often after being redriven is not a matter of luck.
@@ -61,13 +62,20 @@ def redrive(
     now: datetime,
     edit: Edit = _UNCHANGED,
     max_redrives: int = MAX_REDRIVES,
+    vouch: bool = False,
 ) -> Redriven:
     """The next round of the task in this dead letter: attempt 1, delivery 1, in the lane it was first put into.
 
+    What is written is signed, so a record that nobody vouched for needs somebody who does: `vouch`. It runs under the
+    id that its letter has, never under the one it claims.
+
     Raises:
-        RedriveRefused: the loop guard, an expiry that has passed, or a record that no worker could read.
+        RedriveRefused: nobody vouches for it, the loop guard, an expiry that has passed, or a record that no worker
+            could read.
     """
     why = read_provenance(headers)
+    if why.failure.kind == FailureKind.UNAUTHENTICATED and not vouch:
+        raise RedriveRefused("nobody vouched for its record: look at it, then run it with --vouch (API: vouch)")
     original = _readable_task(original_headers(headers), value, why, edit)
     rounds = max(why.redrive, original.redrive)
     if rounds >= max_redrives:

@@ -41,6 +41,10 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
 
 BUILD = Info("muster_build", "Version of the running code.", registry=REGISTRY)
 
+# Every process that has signing keys
+UNAUTHENTICATED = _counter("records_unauthenticated", "Records not believed, since nobody vouches for them.", "topic")
+UNSIGNED_ACCEPTED = _counter("records_unsigned_accepted", "Records believed without a signature.", "topic")
+
 # Workers
 TASKS_STARTED = _counter("tasks_started", "Deliveries that began to run.", "service", "task_type")
 TASKS_SETTLED = _counter("tasks_settled", "Deliveries that ended, by outcome.", "service", "task_type", "outcome")

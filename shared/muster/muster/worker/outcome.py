@@ -15,6 +15,7 @@ from muster.contracts.errors import (
     PermanentError,
     Retry,
     TimeLimitExceeded,
+    Unauthenticated,
 )
 from muster.contracts.retry import UNKNOWN_TASK
 from muster.contracts.states import FailureKind
@@ -90,7 +91,8 @@ def outcome_of_error(
 
 def outcome_of_invalid(error: ContractError) -> DeadLetter:
     """What cannot be read as a task is final; nothing ran, so there is no traceback worth keeping."""
-    return DeadLetter(describe(error, FailureKind.INVALID))
+    unauthenticated = isinstance(error, Unauthenticated)
+    return DeadLetter(describe(error, FailureKind.UNAUTHENTICATED if unauthenticated else FailureKind.INVALID))
 
 
 def outcome_of_unknown_type(

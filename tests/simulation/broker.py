@@ -46,6 +46,8 @@ class Broker:
         self._last_landing: dict[Process, float] = {}
         #: Which mover holds the transactional id, and which records it has moved, both atomically with its writes.
         self.epoch = 0
+        #: Which leader holds the pen.
+        self.leader_epoch = 0
         self.moved: set[tuple[str, int]] = set()
 
     def send(self, sender: Process, write: Write, acknowledged: Act | None = None, landed: Act | None = None) -> None:

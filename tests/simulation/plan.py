@@ -41,6 +41,8 @@ class Notes:
     next_attempts: Counter[tuple[str, int]] = field(default_factory=Counter)
     #: Redeliveries after a lost worker, by (task, attempt).
     losses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    #: Deliveries taken for lost, by (task, attempt, delivery).
+    recovered: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     #: What broke an invariant, one sentence each.
     broken: list[str] = field(default_factory=list)
     deaths: int = 0
@@ -50,16 +52,24 @@ class Notes:
     given_up: int = 0
     refused: int = 0
 
-    def run_again(self, task_id: str, attempt: int) -> None:
+    def run_again(self, task_id: str, attempt: int, delivery: int) -> None:
+        """Called when the next delivery of a lost one is in its lane."""
+        self._settled_once(task_id, attempt, delivery)
         self.redelivered += 1
         self.losses[task_id, attempt] += 1
 
-    def gave_up(self, task_id: str, attempt: int) -> None:
+    def gave_up(self, task_id: str, attempt: int, delivery: int) -> None:
         """Called when the dead letter is in the log; the redeliveries before it are counted by then."""
+        self._settled_once(task_id, attempt, delivery)
         self.given_up += 1
         losses = self.losses[task_id, attempt] + 1
         if losses < MAX_LOSSES:
             self.broken.append(f"hasty: {task_id} was given up after {losses} lost workers")
+
+    def _settled_once(self, task_id: str, attempt: int, delivery: int) -> None:
+        self.recovered[task_id, attempt, delivery] += 1
+        if self.recovered[task_id, attempt, delivery] > 1:
+            self.broken.append(f"twice: delivery {delivery} of {task_id}, attempt {attempt}, was taken for lost twice")
 
     @property
     def extra_runs(self) -> int:

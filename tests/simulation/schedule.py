@@ -13,14 +13,16 @@ from muster.ports import Record
 from . import outcomes
 from .broker import LANE, TOPICS, Broker
 from .group import Group
+from .leader import Lock
 from .mover import INTAKE, Mover
 from .mutations import Mutation
 from .plan import Notes, TaskPlan
+from .projection import Projection
 from .timeline import Process, Timeline
-from .tracker import Projection, Tracker
+from .tracker import Tracker
 from .worker import Worker, wants
 
-TASKS, WORKERS = 8, 3
+TASKS, WORKERS, TRACKERS = 8, 3, 2
 #: Faults happen until then (seconds); after the second one whoever has not ended is stuck.
 TROUBLE, PATIENCE = 40.0, 400.0
 
@@ -53,7 +55,8 @@ class Schedule:
         self._plans = {plan.task_id: plan for plan in map(self._draw, range(TASKS))}
         self._client = Process(self._timeline, "client")
         self._workers = [self._worker() for _ in range(WORKERS)]
-        self._tracker = self._new_tracker()
+        self._lock = Lock()
+        self._trackers = [self._new_tracker() for _ in range(TRACKERS)]
         self._mover = self._new_mover()
 
     def run(self) -> Report:
@@ -94,7 +97,8 @@ class Schedule:
         elif record.topic in INTAKE:
             self._mover.take(record)
         elif record.topic == TOPICS.workers:
-            self._tracker.hear(record)
+            for tracker in self._trackers:
+                tracker.hear(record)
 
     def _finished(self) -> bool:
         return self._timeline.now > TROUBLE and all(map(self._projection.ended, self._plans))
@@ -105,7 +109,7 @@ class Schedule:
             return
         faults: tuple[Callable[[], None], ...] = (
             self._kill_worker, self._kill_worker, self._freeze_worker, self._freeze_worker, self._drain_worker,
-            self._group.rebalance, self._lose_tracker, self._lose_mover, self._turn_clock,
+            self._group.rebalance, self._lose_tracker, self._lock.cut, self._lose_mover, self._turn_clock,
         )  # fmt: skip
         self._timeline.random.choice(faults)()
         self._timeline.after(self._timeline.random.uniform(0.1, 6.0), self._trouble)
@@ -136,14 +140,17 @@ class Schedule:
         return self._timeline.random.choice(alive or self._workers)
 
     def _lose_tracker(self) -> None:
-        """Dead at once, or frozen."""
+        """Dead at once, or frozen; a frozen one may wake as a leader whose lock is another's."""
+        tracker = self._timeline.random.choice(self._trackers)
         if self._timeline.random.random() < 0.5:
-            self._tracker.freeze(self._timeline.random.choice((1.0, 8.0, 20.0)))
+            tracker.freeze(self._timeline.random.choice((1.0, 8.0, 20.0)))
             self._notes.freezes += 1
+            if self._timeline.random.random() < 0.5:
+                self._lock.cut()
             return
-        self._tracker.die()
+        tracker.die()
         self._notes.deaths += 1
-        self._timeline.after(1.0, self._start_tracker)
+        self._timeline.after(1.0, self._start_trackers)
 
     def _lose_mover(self) -> None:
         """Dead, or frozen: in both cases another takes its records over, and the first may wake as a zombie."""
@@ -166,16 +173,15 @@ class Schedule:
 
     def _new_tracker(self) -> Tracker:
         return Tracker(
-            self._timeline, self._name("tracker"), self._broker, self._group, self._projection, self._notes,
-            self._mutation,
+            self._timeline, self._name("tracker"), self._broker, self._group, self._projection, self._lock,
+            self._notes, self._mutation,
         )  # fmt: skip
 
     def _new_mover(self) -> Mover:
         return Mover(self._timeline, self._name("mover"), self._broker, self._notes, self._mutation)
 
-    def _start_tracker(self) -> None:
-        if not self._tracker.alive:
-            self._tracker = self._new_tracker()
+    def _start_trackers(self) -> None:
+        self._trackers = [tracker if tracker.alive else self._new_tracker() for tracker in self._trackers]
 
     def _start_mover(self) -> None:
         self._mover = self._new_mover()

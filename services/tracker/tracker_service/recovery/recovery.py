@@ -58,7 +58,6 @@ class Recovery:
         self._clock = clock
         self._known_dead: frozenset[str] = frozenset()
         self._quiet_until = 0.0
-        self._leads_since: float | None = None
 
     async def run(self) -> None:
         """Look for lost tasks until cancelled."""
@@ -67,10 +66,9 @@ class Recovery:
             while True:
                 try:
                     connection = await self._leadership.connection()
-                    if connection is None:
-                        self._leads_since = None
-                    else:
+                    if connection is not None:
                         await self.round(connection)
+                        await self._revocations.round(connection)
                 except (BrokerError, StoreError, *UNAVAILABLE) as error:
                     _log.warning("A round of recovery failed", action="recovery.failed", error=str(error))
                 await self._clock.sleep(ROUND_SECONDS)
@@ -81,11 +79,10 @@ class Recovery:
 
     async def round(self, connection: asyncpg.Connection[asyncpg.Record]) -> int:
         """Judge the tasks of every dead worker; returns how many were brought back or given up."""
-        await self._revocations.round(connection)
         holders = await claims.open_workers(connection)
         dead = frozenset(worker for worker in holders if self._death.is_dead(worker))
         self._death.forget(keep=holders)
-        if not self._settled() or (not dead and not await claims.any_abandoned(connection)):
+        if not dead and not await claims.any_abandoned(connection):
             return 0
         if dead <= self._known_dead and self._clock.monotonic() < self._quiet_until:
             return 0
@@ -99,13 +96,6 @@ class Recovery:
         else:
             self._quiet_until = self._clock.monotonic() + QUIET_SECONDS
         return len(lost)
-
-    def _settled(self) -> bool:
-        """What the leader before us wrote may still be on its way, where no barrier sees it: wait for a lease."""
-        now = self._clock.monotonic()
-        if self._leads_since is None:
-            self._leads_since = now
-        return now - self._leads_since >= self._death.lease
 
     async def _judge(self, connection: asyncpg.Connection[asyncpg.Record], dead: frozenset[str]) -> list[Lost]:
         await self._fence.take()

@@ -62,6 +62,11 @@ bench: .venv/ready ## Throughput and latency, beside the reference document's ow
 chaos: .venv/ready ## Kill everything while 20,000 tasks run, and count what was lost (ARGS=--broker: Kafka too)
 	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
 
+.PHONY: schemas
+schemas: .venv/ready ## Write the parameter schemas of every service; refused while stored tasks would break (ARGS=--break)
+	@for tasks in services/*/*_service/tasks.py; do folder=$${tasks%/tasks.py}; \
+	  $(BIN)/muster schemas write $${folder##*/}.tasks:app $${folder%/*}/schemas $(ARGS) || exit $$?; done
+
 .PHONY: lock
 lock: .venv/ready ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv lock --quiet --upgrade

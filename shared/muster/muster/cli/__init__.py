@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from muster import __version__
-from muster.cli import dlq, platform, schedules, tasks, topics
+from muster.cli import dlq, platform, schedules, schemas, tasks, topics
 
 _EPILOG = (
     "Environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), MUSTER_API_URL (http://localhost:8000), "
@@ -30,6 +30,7 @@ for command in (tasks.submit, tasks.status, tasks.watch, tasks.revoke, platform.
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(schemas.app, name="schemas")
 
 
 def main() -> None:

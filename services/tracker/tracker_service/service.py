@@ -46,6 +46,8 @@ from tracker_service.recovery.redelivery import Redelivery
 from tracker_service.recovery.revocations import Revocations
 from tracker_service.settings import TrackerSettings
 from tracker_service.sweeping import Sweeping
+from tracker_service.turns.calling import Calling
+from tracker_service.turns.coordinator import Coordinator
 
 API_CONNECTIONS = 8
 #: The projector's own, and rows of tasks submitted through the API.
@@ -150,21 +152,32 @@ class Tracker:
         )  # fmt: skip
         waiting = Waiting(pool, self._dsn)
         claims = open_claim_check(settings.claims)
+        catalog = Catalog(pool, clock)
+        coordinator = self._coordinator(admin, folded, catalog, beats.id)
         tracker = self._tracker
         api = Api(
             settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
             broker=broker, producer=producer, admin=admin, freshness=freshness, beats=beats, waiting=waiting,
-            catalog=Catalog(pool, clock), callers=Callers(pool, tracker.secret_key),
+            catalog=catalog, callers=Callers(pool, tracker.secret_key),
             limit=RateLimit(tracker.rate_limit), refusals=RateLimit(tracker.refusal_limit), claims=claims,
         )  # fmt: skip
         jobs = {
             "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
-            "waiting": waiting.run,
+            "waiting": waiting.run, "turns": coordinator.run,
         }  # fmt: skip
         if claims is not None:
             leads = Leadership(self._dsn, topics.group("claim-check"))
             jobs["payloads"] = Sweeping(claims.store, pool, admin, leads, broker, topics, settings.claims, clock).run
         return api, projector, jobs
+
+    def _coordinator(self, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str) -> Coordinator:
+        # A lock and a pen of its own: whoever leads the recovery need not call tasks too.
+        group = self._topics.group("turns")
+        fence = Fence(lambda: self._broker.transactional_producer(group), group)
+        calling = Calling(fence, self._topics, catalog.find, name, self._clock)
+        # A pause that was ordered must be known too.
+        barrier = Barrier(self._broker, admin, folded | {self._topics.control}, self._clock)
+        return Coordinator(Leadership(self._dsn, group), fence, barrier, calling, self._clock)
 
     def _uvicorn(self, api: Api) -> uvicorn.Config:
         return uvicorn.Config(

@@ -20,17 +20,26 @@ TOPICS = Topics("t.")
 
 
 def test_a_plain_submission_goes_to_its_lane_as_a_readable_record() -> None:
-    submission = prepare("greet", {"name": "Juan"}, now=NOW, submitter=7, order_key="cadet-3")
+    submission = prepare("greet", {"name": "Juan"}, now=NOW, submitter=7)
     record = submission.record(TOPICS.lane("media"), now=NOW)
 
     read = parse_task(record.headers(), record.body)
 
     assert submission.topic(TOPICS, TOPICS.lane("media")) == "t.tasks.media.default"
-    assert (read.task_type, read.submitter, read.order_key) == ("greet", 7, "cadet-3")
+    assert (read.task_type, read.submitter) == ("greet", 7)
     assert read.parameters() == {"name": "Juan"}
-    assert read.key == b"cadet-3"
     assert read.submitted_at == NOW
     assert read.route is None
+
+
+@pytest.mark.parametrize("countdown", [None, 90])
+def test_a_submission_with_an_order_key_takes_its_place_in_the_waiting_room(countdown: float | None) -> None:
+    submission = prepare("greet", {}, now=NOW, order_key="cadet-3", countdown=countdown)
+    record = submission.record("t.tasks.media.high", now=NOW)
+
+    assert submission.topic(TOPICS, "t.tasks.media.high") == "t.tasks.keyed"
+    assert (record.key, record.order_key, record.route) == (b"cadet-3", "cadet-3", "t.tasks.media.high")
+    assert (record.not_before is None) == (countdown is None)
 
 
 def test_a_delayed_submission_goes_to_the_retry_topic_and_names_its_lane() -> None:

@@ -27,6 +27,7 @@ _RECORDS = st.builds(
     route=st.none() | _NAMES,
     submitter=st.none() | st.integers(0, 2**31),
     order_key=st.none() | _NAMES,
+    sequenced=st.integers(0, 9),
     redrive=st.integers(0, 9),
     unknown=st.integers(0, 60),
     submitted_at=st.none() | _INSTANTS,

@@ -14,7 +14,8 @@ STATUS: dict[str, Any] = {
     "name": "compress_and_upload_image", "attempt": 1, "max_attempts": 4,
     "submitted_at": "2026-11-23T08:00:00.120000Z", "started_at": "2026-11-23T08:00:00.131000Z",
     "finished_at": "2026-11-23T08:00:00.902000Z", "next_attempt_at": None, "worker": "media@host-1a2b3c4d",
-    "revoke_requested_at": None, "as_of": "2026-11-23T08:00:05.000000Z", "lag_ms": 0,
+    "waiting_for": None, "paused": False, "revoke_requested_at": None,
+    "as_of": "2026-11-23T08:00:05.000000Z", "lag_ms": 0,
 }  # fmt: skip
 SUBMISSION: dict[str, Any] = {
     "name": "compress_and_upload_image",

@@ -135,10 +135,10 @@ async def _redrive(
             tally.note("refused", failed.task_id, str(refusal))
     if not asked.dry_run:
         await _write(api, rounds)
-        for lane, task in rounds:
+        for topic, task in rounds:
             _log.info(
                 "Redrove a dead letter", action="dead_letter.redriven", task_id=task.task_id, redrive=task.redrive,
-                lane=lane, by=caller.name, edited=sorted(asked.parameters or {}),
+                topic=topic, by=caller.name, edited=sorted(asked.parameters or {}),
                 vouched=asked.vouch,
             )  # fmt: skip
     tally.counts["redriven"] += len(rounds)
@@ -172,7 +172,7 @@ async def _check_parameters(api: Api, again: Redriven) -> None:
 
 
 async def _write(api: Api, rounds: list[Redriven]) -> None:
-    sent = [await api.producer.send(lane, task.body, key=task.key, headers=task.headers()) for lane, task in rounds]
+    sent = [await api.producer.send(topic, task.body, key=task.key, headers=task.headers()) for topic, task in rounds]
     written: list[Position] = await asyncio.gather(*sent)
     stamp, fold = int(api.clock.now().timestamp() * 1000), Fold()
     for position, (_, task) in zip(written, rounds, strict=True):

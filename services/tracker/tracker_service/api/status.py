@@ -16,9 +16,19 @@ from tracker_service.api.errors import ApiError
 
 READ_TASK = """
     SELECT t.*, r.requested_at AS revoke_requested_at, r.terminate AS revoke_terminate,
-        p.done, p.total, p.message AS progress_message, a.failure AS last_failure, a.started_at AS last_started_at
+        p.done, p.total, p.message AS progress_message, a.failure AS last_failure, a.started_at AS last_started_at,
+        w.waiting_for, z.task_type IS NOT NULL AS paused
     FROM muster.tasks t
     LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
+    LEFT JOIN muster.pauses z ON t.state IN ('PENDING', 'RETRY') AND z.task_type = t.task_type
+        AND z.paused_at IS NOT NULL
+    -- The one in front of it in its queue, while it waits there.
+    LEFT JOIN LATERAL (
+        SELECT front.task_id AS waiting_for FROM muster.turns own JOIN muster.turns front ON front.queue = own.queue
+            AND (front."offset", front."partition") < (own."offset", own."partition")
+        WHERE t.state IN ('PENDING', 'RETRY') AND own.task_id = t.task_id AND own.redrive = t.redrive
+            AND own.stage % 2 = 0
+        ORDER BY front."offset" DESC, front."partition" DESC LIMIT 1) w ON true
     LEFT JOIN muster.progress p ON p.task_id = t.task_id AND p.rank = t.rank
     LEFT JOIN muster.attempts a ON t.state = 'RETRY' AND a.task_id = t.task_id AND a.redrive = t.redrive
         AND a.attempt = t.attempt - 1
@@ -67,6 +77,8 @@ def status_body(row: asyncpg.Record, description: TaskDescription | None) -> Bod
         "finished_at": row["finished_at"],
         "next_attempt_at": row["next_attempt_at"],
         "worker": row["worker"],
+        "waiting_for": row["waiting_for"],
+        "paused": row["paused"],
         "revoke_requested_at": row["revoke_requested_at"],
     }
     return body

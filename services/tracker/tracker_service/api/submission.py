@@ -37,7 +37,9 @@ class Submission(BaseModel):
     eta: datetime | None = Field(None, description="Not before this instant (with its offset).")
     expires: datetime | float | None = Field(None, description="Not after this instant, or these seconds.")
     lane: Lane | None = Field(None, description="How urgent; the type's own lane when left out.")
-    order_key: str | None = Field(None, min_length=1, max_length=200)
+    order_key: str | None = Field(
+        None, min_length=1, max_length=200, description="Tasks of one key run one after another, in this order."
+    )
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=200, description="Submitted again with the same key, it is the same task."
     )
@@ -109,7 +111,8 @@ def _record(api: Api, caller: Caller, submission: Submission, description: TaskD
     task_id = str(uuid.uuid5(_KEYED_IDS, f"{caller.name}/{submission.name}/{key}")) if key else str(uuid.uuid4())
     task = TaskRecord(
         task_id=task_id, task_type=description.task_type, body=msgspec.json.encode(submission.parameters),
-        not_before=due, expires=submission.expiry(now), route=lane if due else None, submitter=caller.user_id,
+        not_before=due, expires=submission.expiry(now), submitter=caller.user_id,
+        route=lane if due or submission.order_key else None,
         order_key=submission.order_key, submitted_at=now, source="muster-api",
     )  # fmt: skip
     try:
@@ -124,7 +127,7 @@ async def _write(api: Api, task: TaskRecord, description: TaskDescription, submi
     """Kafka first: a row without its record would wait for ever; a record without its row is folded anyway."""
     task = await hand_in(api.claims, task, now=api.clock.now())
     lane = api.topics.lane(description.service, submission.lane or description.default_lane)
-    topic = api.topics.retry if task.not_before else lane
+    topic = api.topics.keyed if task.order_key else api.topics.retry if task.not_before else lane
     headers = task.headers()
     written = await (await api.producer.send(topic, task.body, key=task.key, headers=headers))
     stamp = int((task.submitted_at or api.clock.now()).timestamp() * 1000)

@@ -25,6 +25,7 @@ from tracker_service.projection.rows import (
     Ended,
     HandBackRow,
     MetRow,
+    PauseRow,
     ProgressRow,
     RevocationRow,
     RoundRow,
@@ -32,12 +33,13 @@ from tracker_service.projection.rows import (
     TaskRow,
     WorkerRow,
 )
+from tracker_service.turns.seat import Seat, SeatKey, join
 
 # Plain strings: they go to PostgreSQL as they are.
 _STARTED, _FAILURE = "STARTED", "FAILURE"
 _encode = msgspec.json.Encoder().encode
 
-Latest = TypeVar("Latest", WorkerRow, CatalogRow, RevocationRow, RuleRow)
+Latest = TypeVar("Latest", WorkerRow, CatalogRow, RevocationRow, RuleRow, PauseRow)
 
 
 class LaneName(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class Fold:
         self.revocations: dict[str, RevocationRow] = {}
         self.rules: dict[str, RuleRow] = {}
         self.met: dict[tuple[str, str, int, int], MetRow] = {}
+        self.pauses: dict[str, PauseRow] = {}
+        self.seats: dict[SeatKey, Seat] = {}
 
     def open_claims(self) -> list[ClaimRow]:
         """Claims that no end in this batch settles: a task that began and ended within a batch leaves none."""
@@ -174,6 +178,13 @@ class Fold:
 
     def rule(self, row: RuleRow) -> None:
         _latest(self.rules, row.rule_id, row)
+
+    def paused(self, row: PauseRow) -> None:
+        _latest(self.pauses, row.task_type, row)
+
+    def seated(self, said: Seat) -> None:
+        """A task waits for its turn, or has had it."""
+        self.seats[said.key] = join(self.seats.get(said.key), said)
 
     def _row(self, task_id: str, task_type: str, rank: int, at: datetime) -> TaskRow:
         row = self.tasks.get(task_id)

@@ -24,13 +24,15 @@ from muster.contracts.events import (
     decode_event,
     decode_heartbeat,
 )
+from muster.contracts.pauses import decode_pause, paused_type
 from muster.contracts.signature import REFUSAL
 from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 from muster.ports import Position, Record
 
 from tracker_service.projection.fold import Fold, LaneName
-from tracker_service.projection.rows import CatalogRow, RevocationRow, RuleRow, WorkerRow
+from tracker_service.projection.rows import CatalogRow, PauseRow, RevocationRow, RuleRow, WorkerRow
+from tracker_service.turns.seat import came_in, was_called
 
 #: What a record that cannot be read raises.
 UNREADABLE = (msgspec.MsgspecError, ContractError, ValueError, OverflowError, RecursionError)
@@ -52,7 +54,8 @@ class Reader:
             topics.events: self._event,
             topics.retry: self._retry,
             topics.dead_letter: self._dead_letter,
-            topics.control: _order,
+            topics.keyed: self._keyed,
+            topics.control: _control,
             topics.catalog: _description,
             topics.workers: _beat,
         }
@@ -77,11 +80,26 @@ class Reader:
         except InvalidRecord:
             # Its dead letter is on the way under the same id; until then it waits like any other.
             task = _nameless(record)
-        fold.waiting(_storable(task), self._lanes[record.topic], at)
+        self._wait(task, self._lanes[record.topic], at, fold)
 
     def _retry(self, record: Record, fold: Fold) -> None:
         task = parse_task(record.headers, record.value)
-        fold.waiting(_storable(task), self._lanes.get(task.route or ""), _timestamp(record))
+        self._wait(task, self._lanes.get(task.route or ""), _timestamp(record), fold)
+
+    def _wait(self, task: TaskRecord, lane: LaneName | None, at: datetime, fold: Fold) -> None:
+        fold.waiting(_storable(task), lane, at)
+        if task.sequenced:
+            fold.seated(was_called(task, at))
+
+    def _keyed(self, record: Record, fold: Fold) -> None:
+        at = _timestamp(record)
+        try:
+            task = parse_task(record.headers, record.value)
+        except InvalidRecord:
+            # Whoever calls it finds out, and makes a dead letter of it.
+            task = _nameless(record)
+        fold.waiting(_storable(task), self._lanes.get(task.route or ""), at)
+        fold.seated(came_in(task, record, at))
 
     def _event(self, record: Record, fold: Fold) -> None:
         event = decode_event(record.value or b"")
@@ -138,6 +156,18 @@ def _nameless(record: Record) -> TaskRecord:
         task_type=_clean(known.get("ce_type", b"").decode(errors="replace"))[:200] or "unknown",
         body=record.value or b"",
     )
+
+
+def _control(record: Record, fold: Fold) -> None:
+    task_type = paused_type(record.key)
+    if task_type is None:
+        _order(record, fold)
+    elif record.value is None:
+        fold.paused(PauseRow(_clean(task_type), record.offset, None, None))
+    else:
+        pause = decode_pause(record.value)
+        _check_instant(pause.at)
+        fold.paused(PauseRow(_clean(task_type), record.offset, pause.at, _user(pause.by)))
 
 
 def _order(record: Record, fold: Fold) -> None:

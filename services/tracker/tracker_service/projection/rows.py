@@ -190,4 +190,13 @@ class MetRow(NamedTuple):
     at: datetime
 
 
+class PauseRow(NamedTuple):
+    """A row of `muster.pauses`; `paused_at` None: resumed."""
+
+    task_type: str
+    seq: int
+    paused_at: datetime | None
+    asked_by: int | None
+
+
 Row = tuple[Any, ...]

@@ -20,6 +20,7 @@ from muster.ports import TopicPartition
 from tracker_service.projection import statements as sql
 from tracker_service.projection.fold import Fold
 from tracker_service.projection.rows import task_values
+from tracker_service.turns import room
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -68,8 +69,9 @@ class Store:
             try:
                 await _advance(connection, advance)
                 await merge(connection, fold)
+                woken = await _merge_turns(connection, fold, seats=bool(advance))
                 # Together, because at idle the round trips are what a batch costs.
-                await connection.execute(f"NOTIFY {ENDED_CHANNEL}; COMMIT" if fold.finished() else "COMMIT")
+                await connection.execute(woken + (f"NOTIFY {ENDED_CHANNEL}; COMMIT" if fold.finished() else "COMMIT"))
             except BaseException:
                 if not connection.is_closed():
                     await connection.execute("ROLLBACK")
@@ -110,6 +112,23 @@ def _batches(fold: Fold) -> Iterator[tuple[str, Sequence[Iterable[Any]]]]:
 
 def _by_key(rows: Mapping[Any, T]) -> list[T]:
     return [rows[key] for key in sorted(rows)]
+
+
+async def _merge_turns(connection: Connection, fold: Fold, *, seats: bool) -> str:
+    """The waiting room's share of a batch; what to say to whoever calls its tasks.
+
+    Only the projector deals out seats: it meets the records of a partition in their order, the API meets its own first.
+    """
+    queues: set[str] = set()
+    if fold.pauses:
+        queues |= await room.merge_pauses(connection, fold.pauses.values())
+    if seats:
+        if fold.seats:
+            queues |= await room.merge_seats(connection, list(fold.seats.values()))
+        if ended := fold.finished():
+            queues |= await room.remove_ended(connection, ended)
+    await room.make_due(connection, queues)
+    return f"NOTIFY {room.TURNS_CHANNEL}; " if queues else ""
 
 
 async def _advance(connection: Connection, advance: Advance) -> None:

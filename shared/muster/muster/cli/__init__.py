@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from muster import __version__
-from muster.cli import dlq, platform, schedules, schemas, tasks, topics
+from muster.cli import dlq, pauses, platform, schedules, schemas, tasks, topics
 
 _EPILOG = (
     "Environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), MUSTER_API_URL (http://localhost:8000), "
@@ -25,7 +25,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (tasks.submit, tasks.status, tasks.watch, tasks.revoke, platform.workers, platform.catalog):
+for command in (
+    tasks.submit, tasks.status, tasks.watch, tasks.revoke, pauses.pause, pauses.resume, platform.workers,
+    platform.catalog,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")

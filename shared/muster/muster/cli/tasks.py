@@ -35,7 +35,9 @@ def submit(
     countdown: Annotated[float | None, typer.Option(help="Run it this many seconds from now.", min=0)] = None,
     eta: Annotated[str | None, typer.Option(metavar="INSTANT", help="Run it then: 2026-11-23T18:00:00+08:00.")] = None,
     expires: Annotated[float | None, typer.Option(help="Seconds after which it may not start any more.", min=0)] = None,
-    order_key: Annotated[str | None, typer.Option(help="Tasks of one key keep their order.")] = None,
+    order_key: Annotated[
+        str | None, typer.Option(help="Tasks of one key run one after another, in this order.")
+    ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key names the same task.")] = None,
     service: Annotated[str | None, typer.Option(help="Its service, when no worker has announced it yet.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
@@ -183,6 +185,8 @@ def _status_table(found: TaskStatus) -> Table:
         "started": found.started_at,
         "finished": found.finished_at,
         "next attempt": found.next_attempt_at,
+        "waiting for": found.waiting_for,
+        "type is paused": "yes" if found.paused else "",
         "revocation asked": found.revoke_requested_at,
         "result": None if found.result is None else msgspec.json.encode(found.result).decode(),
         "error": found.error_message if found.error else None,

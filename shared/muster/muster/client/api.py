@@ -84,6 +84,12 @@ class TrackerApi:
         """
         return await self._task("POST", task_id, "/revoke", body={"terminate": terminate})
 
+    async def task_type(self, task_type: str, action: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """POST /task-types/{type}/pause or /resume."""
+        path = f"/task-types/{quote(task_type, safe='')}/{action}"
+        answer: dict[str, Any] = await self._request("POST", path, body=body)
+        return answer
+
     async def workers(self) -> Any:
         """GET /workers."""
         return await self._request("GET", "/workers")

@@ -28,7 +28,7 @@ class SubmitOptions(TypedDict, total=False):
     expires: float | datetime | None
     #: users.id of who asked for it.
     submitter: int | None
-    #: Tasks of one key go through one partition, in order.
+    #: Tasks of one key run one after another, in the order in which they were submitted.
     order_key: str | None
     task_id: str | None
     #: Submitting the same key again names the same task.

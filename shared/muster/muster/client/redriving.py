@@ -139,7 +139,9 @@ class Redriving:
         except RedriveRefused as refusal:
             return msgspec.structs.replace(said, reason=str(refusal)), None
         done = "planned" if self._terms.dry_run else "redriven"
-        return msgspec.structs.replace(said, outcome=done, redrive=again.task.redrive, lane=again.lane), again
+        return msgspec.structs.replace(
+            said, outcome=done, redrive=again.task.redrive, lane=again.task.route or again.topic
+        ), again
 
     async def _paced(self, next_at: float) -> float:
         """Wait for this record's turn; when the next one's comes."""
@@ -157,7 +159,7 @@ def _is_chosen(letter: Letter, chosen: Chosen) -> bool:
 
 async def _write(producer: Producer, again: Redriven) -> asyncio.Future[Position]:
     task = again.task
-    return await producer.send(again.lane, task.body, key=task.key, headers=task.headers())
+    return await producer.send(again.topic, task.body, key=task.key, headers=task.headers())
 
 
 async def _acknowledged(waiting: list[tuple[Outcome, asyncio.Future[Position]]]) -> list[Outcome]:

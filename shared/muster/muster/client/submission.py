@@ -44,14 +44,14 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Attachment, ...] = ()
 
     def record(self, lane_topic: str, *, now: datetime, source: str = "muster-client") -> TaskRecord:
-        """The task record; a delayed one names the lane it goes to when it is due."""
+        """The task record; one that must wait names the lane it goes to when it is due, or its turn comes."""
         return TaskRecord(
             task_id=self.task_id,
             task_type=self.task_type,
             body=self.body,
             not_before=self.due,
             expires=self.expires,
-            route=lane_topic if self.due else None,
+            route=lane_topic if self.due or self.order_key else None,
             submitter=self.submitter,
             order_key=self.order_key,
             submitted_at=now,
@@ -59,7 +59,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def topic(self, topics: Topics, lane_topic: str) -> str:
-        """Where the record is written: its lane, or the retry topic when it is due later."""
+        """Where it is written: the waiting room with an order key, the retry topic with a due time, else its lane."""
+        if self.order_key:
+            return topics.keyed
         return topics.retry if self.due else lane_topic
 
     def request(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class HttpTransport:
 
 
 class KafkaTransport:
-    """Writes task records to their lanes, or to `tasks.retry` when they are due later."""
+    """Writes task records to their lanes, or to where they wait: for a turn in `tasks.keyed`, else in `tasks.retry`."""
 
     def __init__(
         self, broker: Broker, topics: Topics, catalog: CatalogReader, claims: ClaimCheck | None = None

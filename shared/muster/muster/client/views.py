@@ -35,6 +35,10 @@ class TaskStatus(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
     revoke_requested_at: datetime | None = None
+    #: Id of the task in front of it, when it waits for the turn of its order key.
+    waiting_for: str | None = None
+    #: No task of its type is started until the type is resumed.
+    paused: bool = False
     worker: str | None = None
 
     @property

@@ -21,6 +21,8 @@ from muster.contracts.trace_context import read_traceparent
 Headers = tuple[tuple[str, bytes], ...]
 
 MAX_ATTEMPT = 10_000
+#: Twice this number fits the 32 bits in which the tracker keeps a stage.
+MAX_SEQUENCED = 10**9
 #: What a producer may add of its own; with the largest body it must still fit a retry record.
 MAX_EXTRA_BYTES = 64 * 1024
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -75,6 +77,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     #: users.id of who asked for it.
     submitter: int | None = None
     order_key: str | None = None
+    #: How often the tracker has called it out of the waiting room; a keyed task starts only when it was called.
+    sequenced: int = 0
     redrive: int = 0
     handover: int = 0
     #: Attempts that ended only because no worker knew the task type yet; they burn none of the policy's.
@@ -118,7 +122,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
         for name, number, default in (
             ("task-attempt", self.attempt, 1), ("task-delivery", self.delivery, 1), ("task-redrive", self.redrive, 0),
             ("task-handover", self.handover, 0), ("task-unknown", self.unknown, 0),
-            ("task-submitter", self.submitter, None),
+            ("task-sequenced", self.sequenced, 0), ("task-submitter", self.submitter, None),
         ):  # fmt: skip
             if number != default:
                 headers.append((name, b"%d" % number if number is not None else b""))
@@ -282,6 +286,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-redrive": ("redrive", _whole_number(0, MAX_ATTEMPT)),
     "task-handover": ("handover", _whole_number(0, MAX_ATTEMPT)),
     "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
+    "task-sequenced": ("sequenced", _whole_number(0, MAX_SEQUENCED)),
     "task-failure": ("failure", _failure),
     "task-handback": ("handed_back", _handed_back),
     "task-claim-check": ("reference", read_reference),

@@ -33,9 +33,9 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redriven(NamedTuple):
-    """The record to write, and the lane it goes to."""
+    """The record to write, and where to: its lane, or with an order key the end of its queue in `tasks.keyed`."""
 
-    lane: str
+    topic: str
     task: TaskRecord
 
 
@@ -64,7 +64,7 @@ def redrive(
     max_redrives: int = MAX_REDRIVES,
     vouch: bool = False,
 ) -> Redriven:
-    """The next round of the task in this dead letter: attempt 1, delivery 1, in the lane it was first put into.
+    """The next round of the task in this dead letter: attempt 1, delivery 1, for the lane it was first put into.
 
     What is written is signed, so a record that nobody vouched for needs somebody who does: `vouch`. It runs under the
     id that its letter has, never under the one it claims.
@@ -89,8 +89,12 @@ def redrive(
     task = msgspec.structs.replace(
         original, body=_body(original, edit), redrive=rounds + 1,
         attempt=1, delivery=1, unknown=0, handover=0, failure=None, handed_back=None, not_before=None, route=None,
+        sequenced=0,
     )  # fmt: skip
-    return Redriven(_lane(why, original, topics), _checked(task))
+    lane = _lane(why, original, topics)
+    if task.order_key is not None:
+        return Redriven(topics.keyed, _checked(task.routed_to(lane)))
+    return Redriven(lane, _checked(task))
 
 
 def _readable_task(headers: list[tuple[str, bytes]], value: bytes | None, why: Provenance, edit: Edit) -> TaskRecord:

@@ -66,6 +66,7 @@ PROJECTION_LAG_RECORDS = _gauge("projection_lag_records", "Records not folded ye
 BATCH_SECONDS = _histogram("projection_batch_seconds", "Time to fold one batch.", RUNTIME_BUCKETS)
 UNREADABLE = _counter("records_unreadable", "Records skipped because they are no events.", "topic")
 REDELIVERED = _counter("tasks_redelivered", "Tasks of dead workers run again.", "service")
+TURNS_CALLED = _counter("turns_called", "Tasks called out of the waiting room, into their lane.", "service")
 WORKERS_LOST = _counter("workers_lost", "Workers declared dead.", "service")
 WORKERS_ALIVE = _gauge("workers_alive", "Workers whose heartbeat is fresh.", "service")
 HTTP_SECONDS = _histogram("http_request_seconds", "API requests.", WAIT_BUCKETS, "method", "route", "status")

@@ -1,4 +1,4 @@
-"""What the control topic says to this worker: which tasks are taken back.
+"""What the control topic says to this worker: which tasks are taken back, which task types are paused.
 
 Cancelling them is the lifecycle's business, writing REVOKED the settlement's.
 """
@@ -14,6 +14,7 @@ from muster.contracts.errors import UNREADABLE
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.ports import Admin, Broker, Consumer, Record, TopicPartition
+from muster.worker.turns import Pauses
 
 _log = get_logger(__name__)
 
@@ -31,6 +32,7 @@ class Control:
         self._on_order = on_order
         self._revocations: dict[bytes, Revocation] = {}
         self._rules: dict[bytes, RevocationRule] = {}
+        self.pauses = Pauses()
 
     @property
     def held(self) -> int:
@@ -73,6 +75,8 @@ class Control:
         await self._consumer.stop()
 
     def _fold(self, record: Record) -> None:
+        if self.pauses.fold(record):
+            return
         key = record.key or b""
         if record.value is None:
             self._revocations.pop(key, None)

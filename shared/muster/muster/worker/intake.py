@@ -162,6 +162,8 @@ class Intake:
         now = self._clock.now()
         if task.expires is not None and task.expires <= now:
             return await self._settlement.revoked(record, task, "expired")
+        if self._control.pauses.hold(task):
+            return await self._settlement.kept_waiting(task.routed_to(record.topic))
         if task.not_before is not None and task.not_before > now:
             return await self._settlement.delayed(task.routed_to(record.topic))
         return None

@@ -139,8 +139,8 @@ class Worker(Generic[R]):
 
     async def _check_topics(self) -> None:
         topics = self._topics
-        written = [topics.events, topics.retry, topics.dead_letter, topics.control, topics.catalog, topics.workers]
-        needed = [*topics.lanes(self._app.service), *written]
+        written = [topics.events, topics.retry, topics.dead_letter, topics.keyed, topics.control, topics.catalog]
+        needed = [*topics.lanes(self._app.service), *written, topics.workers]
         there = await self._admin.partitions(needed)
         missing = [name for name in needed if name not in there]
         if missing:

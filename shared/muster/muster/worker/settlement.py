@@ -66,6 +66,8 @@ class Settlement:
     async def settle(self, delivery: Delivery, outcome: Outcome, check_fence: Callable[[], None]) -> None:
         """Write an outcome and wait for it; all but a success wait for the acceptance first.
 
+        A success of a keyed task waits too: it lets the next task of its key begin, so it must be the last word.
+
         `check_fence` is asked at the last moment: a process that was frozen wakes up here, before its next heartbeat,
         when another worker may have the task already. A success is welcome from anybody.
 
@@ -74,7 +76,7 @@ class Settlement:
             BrokerError: the record was not written; the worker must stop, recovery brings the task back.
         """
         task = delivery.task
-        if isinstance(outcome, Succeed):
+        if isinstance(outcome, Succeed) and task.order_key is None:
             written = await self._succeeded(delivery, outcome)
         elif isinstance(outcome, Abandon) or not await asyncio.shield(delivery.acceptance.confirmed):
             # Only now is it certain that the record is another worker's: a claim of ours must not stay.
@@ -88,6 +90,8 @@ class Settlement:
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> Written:
         match outcome:
+            case Succeed():
+                return await self._succeeded(delivery, outcome)
             case RetryAt():
                 return await self._retry(delivery, outcome)
             case DeadLetter():
@@ -135,6 +139,11 @@ class Settlement:
     async def delayed(self, task: TaskRecord) -> Written:
         """To `tasks.retry`, from where the scheduler moves it to its route when it is due."""
         return await self._producer.send(self._topics.retry, task.body, key=task.key, headers=task.headers())
+
+    async def kept_waiting(self, task: TaskRecord) -> Written:
+        """To the waiting room, from where the tracker calls it when its turn comes. No attempt is burnt."""
+        task = msgspec.structs.replace(task, handover=0)
+        return await self._producer.send(self._topics.keyed, task.body, key=task.key, headers=task.headers())
 
     async def dead_letter(
         self, record: Record, task: TaskRecord, outcome: DeadLetter, delivery: Delivery | None = None

@@ -283,7 +283,7 @@ async def test_a_paused_type_waits_in_its_order_and_disturbs_nobody(
         held = [f"held-{number:04}" for number in range(1000)]
 
         async def folded() -> bool:
-            return await database.fetchval("SELECT count(*) FROM muster.turns WHERE stage = 0") == 1002
+            return bool(await database.fetchval("SELECT count(*) = 1002 FROM muster.turns WHERE stage = 0"))
 
         await until(folded, "all of them wait")
         assert [task.task_id for task in await floor.called()] == ["free"]

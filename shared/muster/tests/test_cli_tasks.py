@@ -25,11 +25,12 @@ TASKS: dict[str, list[dict[str, Any]]] = {
     ],
     "bad": [{"status": "FAILURE", "name": "greet", "error": "[red]not an image[/red]"}],
     "slow": [{"status": "STARTED", "name": "greet"}],
+    "behind": [{"status": "PENDING", "name": "greet", "waiting_for": "slow", "paused": True}],
 }
 
 
 class Tracker(BaseHTTPRequestHandler):
-    """A tracker that knows three tasks."""
+    """A tracker that knows a few tasks."""
 
     looks: dict[str, int]
 
@@ -43,7 +44,9 @@ class Tracker(BaseHTTPRequestHandler):
         return self.send(200, {"task_types": [{"task_type": "greet", "service": "media", "parameters": {}}]})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        if self.path.startswith("/api/task-types/"):
+            return self.send_pause(*self.path.split("/")[3:5], force=body.get("force", False))
         if self.path.endswith("/good/revoke"):
             return self.send(409, {"message": "good has ended already"})
         if self.path.endswith("/revoke"):
@@ -52,6 +55,11 @@ class Tracker(BaseHTTPRequestHandler):
             problems = [{"field": "quality", "message": "must be at most 100", "code": "le"}]
             return self.send(422, {"message": "1 parameter is wrong", "details": problems})
         return self.send(202, {"task_id": "good", "status_url": "/api/tasks/good/status"})
+
+    def send_pause(self, task_type: str, action: str, *, force: bool) -> None:
+        if task_type != "greet" and not force:
+            return self.send(404, {"message": f"no worker has announced a task type {task_type}"})
+        return self.send(202, {"task_type": task_type, "paused": action == "pause"})
 
     def send_task(self, task_id: str) -> None:
         if task_id not in TASKS:
@@ -212,3 +220,25 @@ def test_the_installed_command_says_in_one_line_that_nothing_listens(api_url: st
     assert done.stdout == ""
     assert done.stderr.startswith(sentence)
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_task_that_waits_for_its_turn_says_for_whom(muster: CliRunner) -> None:
+    code, out, _ = call(muster, "status", "behind")
+    assert code == 0
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith(("waiting for", "type is"))] == [
+        "slow", "yes",
+    ]  # fmt: skip
+    shown = json.loads(call(muster, "status", "behind", "--json")[1])
+    assert (shown["waiting_for"], shown["paused"]) == ("slow", True)
+
+
+def test_a_task_type_is_paused_and_resumed(muster: CliRunner) -> None:
+    code, out, _ = call(muster, "pause", "greet")
+    assert (code, out.split(";")[0]) == (0, "greet is paused")
+    assert json.loads(call(muster, "resume", "greet", "--json")[1]) == {"task_type": "greet", "paused": False}
+
+
+def test_an_unknown_task_type_is_paused_by_force_only(muster: CliRunner) -> None:
+    code, _, err = call(muster, "pause", "gret")
+    assert (code, err) == (4, "muster: no worker has announced a task type gret\n")
+    assert json.loads(call(muster, "pause", "gret", "--force", "--json")[1]) == {"task_type": "gret", "paused": True}

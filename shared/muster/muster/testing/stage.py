@@ -132,7 +132,7 @@ async def stage_on(broker: Broker, prefix: str = "", service: str = "media") -> 
         topic_prefix=prefix, beat_seconds=0.2, fence_seconds=3, lease_seconds=5, grace_seconds=5, slots=4
     )
     stage = Stage(broker, topics, producer, settings, topics.lane(service))
-    watch = [topics.events, topics.retry, topics.dead_letter, topics.workers, topics.catalog]
+    watch = [topics.events, topics.retry, topics.dead_letter, topics.keyed, topics.workers, topics.catalog]
     reader = broker.consumer()
     counts = await admin.partitions(watch)
     reader.assign([TopicPartition(topic, number) for topic in watch for number in range(counts[topic])])

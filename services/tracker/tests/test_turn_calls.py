@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from muster.adapters.clock import SystemClock
 from muster.adapters.kafka import KafkaBroker
+from muster.contracts.control import Revocation
 from muster.contracts.dead_letter import parse_provenance
 from muster.contracts.envelope import TaskRecord, parse_task
-from muster.contracts.events import Revocation, Revoked, Succeeded, decode_event, encode_event, encode_json
+from muster.contracts.events import Revoked, Succeeded, decode_event, encode_event, encode_json
 from muster.contracts.pauses import Pause, pause_key
 from muster.contracts.topics import Topics
 from muster.ports import Producer, Record, TopicPartition

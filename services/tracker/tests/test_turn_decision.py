@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.contracts.pauses import Pause, pause_key
+from muster.contracts.states import TaskState
 from muster.ports import Record
 from tracker_service.projection.fold import Fold
 from tracker_service.projection.rank import started_rank, terminal_rank, waiting_rank
@@ -104,10 +105,10 @@ def test_batches_join_as_single_facts_do(order: list[int], cut: int) -> None:
         # Its task is claimed, or went on, since the record that waits was written: recovery has it, or a retry topic.
         (SEAT, Standing(started_rank(0, 1, 1)), Verdict.AWAY),
         (SEAT, Standing(waiting_rank(0, 1, 2)), Verdict.AWAY),
-        (SEAT, Standing(terminal_rank(0)), Verdict.OVER),
+        (SEAT, Standing(terminal_rank(0, TaskState.SUCCESS)), Verdict.OVER),
         (SEAT, Standing(waiting_rank(1, 1, 1)), Verdict.OVER),
         # The end of an earlier round says nothing about this one.
-        (replace(SEAT, redrive=1), Standing(terminal_rank(0)), Verdict.CALL),
+        (replace(SEAT, redrive=1), Standing(terminal_rank(0, TaskState.SUCCESS)), Verdict.CALL),
         (SEAT, Standing(HERE, paused=True), Verdict.HELD),
         (SEAT, Standing(HERE, paused=True, revoked=True), Verdict.REVOKED),
         (replace(SEAT, expires_at=at(10)), Standing(HERE), Verdict.EXPIRED),

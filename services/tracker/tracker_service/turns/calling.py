@@ -9,7 +9,7 @@ import msgspec
 from muster.contracts.catalog import TaskDescription
 from muster.contracts.dead_letter import dead_letter_headers, provenance_of, task_of_unreadable
 from muster.contracts.envelope import Failure, Headers, TaskRecord, parse_task
-from muster.contracts.errors import InvalidRecord
+from muster.contracts.errors import InvalidRecord, Unauthenticated
 from muster.contracts.events import Revoked, encode_event
 from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
@@ -96,8 +96,9 @@ class Calling:
         task = msgspec.structs.replace(task, task_id=seat.task_id, redrive=seat.redrive)
         now = self._clock.now()
         failure = Failure(
-            kind=FailureKind.INVALID, error="InvalidRecord", message=str(error), worker=self._author, failed_at=now
-        )
+            kind=FailureKind.UNAUTHENTICATED if isinstance(error, Unauthenticated) else FailureKind.INVALID,
+            error=type(error).__name__, message=str(error), worker=self._author, failed_at=now,
+        )  # fmt: skip
         provenance = provenance_of(
             task, failure, topic=topic, partition=partition, offset=offset,
             timestamp_ms=int(seat.came_at.timestamp() * 1000) if seat.came_at.year < _FAR else 0, now=now,

@@ -49,7 +49,7 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
 
 
 async def _serve(app: TaskApp[R], settings: Settings) -> None:
-    compute = ProcessCompute(settings.processes or os.cpu_count() or 1)
+    compute = ProcessCompute(settings.processes or os.cpu_count() or 1, memory_mb=settings.child_memory_mb)
     broker = broker_of(settings.kafka, settings.signing, settings.topic_prefix)
     claims = open_claim_check(settings.claims)
     worker = Worker(app, settings, broker, compute, SystemClock(), claims)

@@ -249,14 +249,35 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+class ChildLimits(NamedTuple):
+    """What a function in a child process may use; None: as much as the pool allows."""
+
+    #: When SoftTimeLimitExceeded is raised inside the function, in `time.monotonic()` of this machine ...
+    soft_at: float | None = None
+    #: ... and the limit it names, in seconds.
+    soft_limit: float = 0.0
+    memory_mb: int | None = None
+
+
+NO_LIMITS = ChildLimits()
+
+
 class Compute(Protocol):
     """Runs pure, picklable functions in child processes that can be killed."""
 
-    async def run(self, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
+    async def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        timeout: float | None = None,
+        limits: ChildLimits = NO_LIMITS,
+    ) -> Any:
         """The function's result; cancelling the awaiting task kills the child at once.
 
         Raises:
             TimeLimitExceeded: `timeout` seconds were over; the child was killed.
+            SoftTimeLimitExceeded: the function did not catch it, or no child was free until then.
+            MemoryLimitExceeded: the function wanted more memory than it may use.
         """
 
     async def close(self) -> None: ...

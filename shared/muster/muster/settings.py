@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     slots: int = Field(4, ge=1, le=10_000)
     #: Child processes for blocking work; 0: one per CPU.
     processes: int = Field(0, ge=0, le=512)
+    #: Private memory (MB) that a function may take in a child process before it fails alone; 0: as much as there is.
+    child_memory_mb: int = Field(0, ge=0)
     beat_seconds: float = Field(2.0, gt=0)
     #: A worker whose beat was not acknowledged this long stops itself.
     fence_seconds: float = Field(20.0, gt=0)

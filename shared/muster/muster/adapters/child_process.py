@@ -11,9 +11,16 @@ import pickle
 import signal
 import sys
 import traceback
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
+
+from muster.adapters.child_limits import SoftAlarm, memory_limited
+from muster.ports import ChildLimits
 
 _PR_SET_PDEATHSIG = 1
+#: Where memory runs out for all, the kernel shall end a child and not its worker (0 is everybody's, 1000 the most).
+_OOM_SCORE = "500"
 _MASTERED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,7 +40,7 @@ class ForeignError(Exception):
 
 
 def serve(connection: Connection, parent: int) -> None:
-    """Answer (function, arguments) with (True, value, "") or (False, error, traceback) until the parent closes."""
+    """Answer (function, arguments, limits) with (True, value, "") or (False, error, traceback), until the parent ends."""
     _detach(parent)
     while True:
         try:
@@ -54,16 +61,27 @@ def _detach(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _MASTERED)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def _answer(request: bytes) -> bytes:
     try:
-        function, arguments = pickle.loads(request)  # noqa: S301  comes from our own parent
-        return pickle.dumps((True, function(*arguments), ""), pickle.HIGHEST_PROTOCOL)
+        function, arguments, limits = pickle.loads(request)  # noqa: S301  comes from our own parent
+        with ExitStack() as stack:
+            _limit(stack, limits)
+            return pickle.dumps((True, function(*arguments), ""), pickle.HIGHEST_PROTOCOL)
     except BaseException as error:  # noqa: BLE001  whatever it was, the parent raises it
         return _failure(error)
+
+
+def _limit(stack: ExitStack, limits: ChildLimits) -> None:
+    if limits.memory_mb:
+        stack.enter_context(memory_limited(limits.memory_mb))
+    if limits.soft_at is not None:
+        stack.enter_context(SoftAlarm(limits.soft_at, limits.soft_limit))
 
 
 def _failure(error: BaseException) -> bytes:

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,8 @@ from threading import Lock
 from typing import Any
 
 from muster.adapters.child_process import ChildTraceback, serve
-from muster.contracts.errors import MusterError, TimeLimitExceeded
+from muster.contracts.errors import MemoryLimitExceeded, MusterError, SoftTimeLimitExceeded, TimeLimitExceeded
+from muster.ports import NO_LIMITS, ChildLimits
 
 #: Spawn, not fork: a fork of a process with threads and an event loop can deadlock. Not forkserver: its children die
 #: with the server when a SIGTERM is sent to all processes of a service, as systemd does.
@@ -36,14 +38,18 @@ class ChildDied(MusterError):
 
 
 class ProcessCompute:
-    """At most `workers` children (ports.Compute); one starts when it is first needed and retires after `max_tasks`."""
+    """At most `workers` children (ports.Compute); one starts when it is first needed and retires after `max_tasks`.
 
-    def __init__(self, workers: int, max_tasks: int = 1000) -> None:
+    A function may take `memory_mb` of private memory where its limits name no other; 0: as much as there is.
+    """
+
+    def __init__(self, workers: int, max_tasks: int = 1000, memory_mb: int = 0) -> None:
         self._room = asyncio.Semaphore(workers)
         # A thread per child waits on its pipe; they live as long as the pool, since a child dies with the thread
         # that started it (PR_SET_PDEATHSIG).
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="muster-compute")
         self._max_tasks = max_tasks
+        self._memory_mb = memory_mb
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
         self._closed = False
@@ -55,25 +61,28 @@ class ProcessCompute:
         """Child processes alive now."""
         return len(self._children)
 
-    async def run(self, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
+    async def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        timeout: float | None = None,
+        limits: ChildLimits = NO_LIMITS,
+    ) -> Any:
         """The function's result; its exceptions come back as themselves, with the child's traceback as their cause.
 
         Raises:
             TimeLimitExceeded: `timeout` seconds were over; the child was killed.
+            SoftTimeLimitExceeded: the function did not catch it, or no child was free until then.
+            MemoryLimitExceeded: the function wanted more memory than it may use; the child is used no more.
             ChildDied: the child ended before its answer.
         """
-        async with self._room:
-            if self._closed:
-                raise RuntimeError("the process pool is closed")
-            child = self._take()
-            try:
-                answer = await self._ask(child, function, args, timeout)
-            except BaseException:
-                self._children.discard(child)
-                child.kill()
-                raise
-            self._give_back(child)
-        succeeded, outcome, text = answer
+        if limits.memory_mb is None:
+            limits = limits._replace(memory_mb=self._memory_mb)
+        await self._enter(limits)
+        try:
+            succeeded, outcome, text = await self._ask_a_child(function, args, timeout, limits)
+        finally:
+            self._room.release()
         if not succeeded:
             raise outcome from ChildTraceback(text)
         return outcome
@@ -85,14 +94,44 @@ class ProcessCompute:
         atexit.unregister(self._kill_all)
         await asyncio.to_thread(self._threads.shutdown)
 
+    async def _enter(self, limits: ChildLimits) -> None:
+        """Wait until a child is free, at most until the soft limit."""
+        left = None if limits.soft_at is None else max(0.0, limits.soft_at - time.monotonic())
+        try:
+            async with asyncio.timeout(left):
+                await self._room.acquire()
+        except TimeoutError:
+            raise SoftTimeLimitExceeded(limits.soft_limit) from None
+
+    async def _ask_a_child(
+        self, function: Callable[..., Any], args: tuple[Any, ...], timeout: float | None, limits: ChildLimits
+    ) -> Answer:
+        if self._closed:
+            raise RuntimeError("the process pool is closed")
+        child = self._take()
+        try:
+            answer = await self._ask(child, function, (args, limits), timeout)
+        except BaseException:
+            self._forsake(child)
+            raise
+        if isinstance(answer[1], MemoryLimitExceeded):
+            self._forsake(child)  # what it still holds is not worth keeping
+        else:
+            self._give_back(child)
+        return answer
+
+    def _forsake(self, child: _Child) -> None:
+        self._children.discard(child)
+        child.kill()
+
     async def _ask(
-        self, child: _Child, function: Callable[..., Any], args: tuple[Any, ...], timeout: float | None
+        self, child: _Child, function: Callable[..., Any], rest: tuple[Any, ...], timeout: float | None
     ) -> Answer:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
             async with asyncio.timeout(timeout):
-                return await loop.run_in_executor(self._threads, child.ask, function, args)
+                return await loop.run_in_executor(self._threads, child.ask, function, rest)
         except TimeoutError:
             # The function's own TimeoutError does not come this way: it is inside an answer.
             if timeout is None or loop.time() - started < timeout:
@@ -129,8 +168,8 @@ class _Child:
         self._ours: Any = None
         self._process: Any = None
 
-    def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Answer:
-        request = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
+    def ask(self, function: Callable[..., Any], rest: tuple[Any, ...]) -> Answer:
+        request = pickle.dumps((function, *rest), pickle.HIGHEST_PROTOCOL)
         if self._process is None:
             self._start()
         try:

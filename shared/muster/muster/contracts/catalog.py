@@ -16,6 +16,8 @@ class TaskDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     result: dict[str, Any] = {}
     description: str = ""
     time_limit: float = 1800.0
+    #: Until the task is asked to end by itself; None: it is not asked.
+    soft_time_limit: float | None = None
     max_attempts: int = 4
     #: Who may submit it through the API; empty: any approved user.
     roles: tuple[str, ...] = ()

@@ -11,7 +11,9 @@ MusterError
 │   ├── PermanentError          can never succeed: dead letter `permanent`
 │   │   └── PayloadDamaged        a payload is not what was put into its store
 │   ├── Retry                   run me again, after my own delay if I name one
-│   └── TimeLimitExceeded       the soft limit was reached, or the hard one killed the task
+│   ├── TimeLimitExceeded       the hard limit stopped the task
+│   │   └── SoftTimeLimitExceeded   raised inside the task, which may still return what it has
+│   └── MemoryLimitExceeded     a function wanted more memory than its child process may use
 ├── BrokerError               Kafka refused or did not answer
 │   └── CommitRefused           the records belong to another worker now
 ├── StoreError                PostgreSQL refused or did not answer
@@ -107,6 +109,34 @@ class TimeLimitExceeded(TaskError):
         super().__init__(f"the task ran longer than its {kind} time limit of {limit:g} s")
         self.limit = limit
         self.hard = hard
+
+
+class SoftTimeLimitExceeded(TimeLimitExceeded):
+    """The soft limit (seconds) is reached: catch it to clean up, or to return what there is, before the hard one."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit, hard=False)
+
+    def __reduce__(self) -> tuple[type[SoftTimeLimitExceeded], tuple[float]]:
+        return type(self), (self.limit,)
+
+
+class MemoryLimitExceeded(TaskError):
+    """A function wanted more memory than its child process may use (MB); it failed alone, and may be tried again.
+
+    Not final by itself: what a child before it left behind may have cost the memory, and the limit can be raised. A
+    task type whose need is decided by its parameters says `permanent=(MemoryLimitExceeded,)`.
+    """
+
+    def __init__(self, limit_mb: int) -> None:
+        super().__init__(
+            f"the task wanted more than {limit_mb} MB of memory in its child process: give it less to do at once, "
+            "or raise MUSTER_CHILD_MEMORY_MB or the memory_mb of the task"
+        )
+        self.limit_mb = limit_mb
+
+    def __reduce__(self) -> tuple[type[MemoryLimitExceeded], tuple[int]]:
+        return type(self), (self.limit_mb,)
 
 
 class BrokerError(MusterError):

@@ -6,6 +6,7 @@ Validation, time limits, retries and results are the worker's own code; what a w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,8 @@ import msgspec
 
 from muster.claim_check import ClaimCheck
 from muster.contracts.envelope import TaskRecord
-from muster.ports import Clock, Record
+from muster.contracts.errors import SoftTimeLimitExceeded
+from muster.ports import NO_LIMITS, ChildLimits, Clock, Record
 from muster.worker.app import TaskApp
 from muster.worker.delivery import Acceptance, Delivery
 from muster.worker.execution import Execution
@@ -26,9 +28,22 @@ R = TypeVar("R")
 class InlineCompute:
     """`Compute` in this very process: quick, debuggable, not killable."""
 
-    async def run(self, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
-        async with asyncio.timeout(timeout):
-            return await asyncio.to_thread(function, *args)
+    async def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        timeout: float | None = None,
+        limits: ChildLimits = NO_LIMITS,
+    ) -> Any:
+        """Nothing can be raised inside a thread: the soft limit ends the wait for it, memory is not counted."""
+        soft = None if limits.soft_at is None else max(0.0, limits.soft_at - time.monotonic())
+        try:
+            async with asyncio.timeout(timeout), asyncio.timeout(soft) as until_soft:
+                return await asyncio.to_thread(function, *args)
+        except TimeoutError:
+            if not until_soft.expired():
+                raise
+            raise SoftTimeLimitExceeded(limits.soft_limit) from None
 
     async def close(self) -> None:
         """Nothing was started."""

@@ -3,7 +3,7 @@
 Running them is `muster.bootstrap.run_worker`.
 """
 
-from muster.contracts.errors import PermanentError, Retry, TimeLimitExceeded
+from muster.contracts.errors import MemoryLimitExceeded, PermanentError, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from muster.contracts.retry import RetryPolicy
 from muster.contracts.topics import Lane
 from muster.worker.app import TaskApp, TaskType, minutes, seconds
@@ -15,10 +15,12 @@ __all__ = [
     "Context",
     "FileReference",
     "Lane",
+    "MemoryLimitExceeded",
     "PermanentError",
     "ProcessContext",
     "Retry",
     "RetryPolicy",
+    "SoftTimeLimitExceeded",
     "TaskApp",
     "TaskType",
     "TimeLimitExceeded",

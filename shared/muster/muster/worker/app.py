@@ -42,6 +42,10 @@ class TaskType:
     permanent: tuple[type[BaseException], ...] = ()
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     time_limit: float = minutes(30)
+    #: When SoftTimeLimitExceeded is raised inside the task; None: never.
+    soft_time_limit: float | None = None
+    #: Private memory its functions may take in a child process; None: what the worker allows.
+    memory_mb: int | None = None
     runs_in: Place = "loop"
     roles: tuple[str, ...] = ()
     default_lane: Lane = Lane.DEFAULT
@@ -74,6 +78,7 @@ class TaskType:
             result=_schema_of(self.returns),
             description=(inspect.getdoc(self.function) or "").split("\n\n")[0],
             time_limit=self.time_limit,
+            soft_time_limit=self.soft_time_limit,
             max_attempts=self.retry.max_attempts,
             roles=self.roles,
             default_lane=self.default_lane.value,
@@ -100,6 +105,8 @@ class TaskApp(Generic[R]):
         permanent: tuple[type[BaseException], ...] = (),
         retry: RetryPolicy | None = None,
         time_limit: float = minutes(30),
+        soft_time_limit: float | None = None,
+        memory_mb: int | None = None,
         runs_in: Place = "loop",
         roles: tuple[str, ...] = (),
         lane: Lane = Lane.DEFAULT,
@@ -109,6 +116,8 @@ class TaskApp(Generic[R]):
         Args:
             permanent: exceptions after which trying again is useless.
             time_limit: seconds until the task is stopped, whatever it does.
+            soft_time_limit: seconds until SoftTimeLimitExceeded is raised inside it, where it waits or computes.
+            memory_mb: what its functions may take in a child process; None: MUSTER_CHILD_MEMORY_MB.
             runs_in: "loop" for `async def`; "process" for blocking `def` without resources, run in a killable child.
             roles: who may submit it through the API; empty: any approved user.
         """
@@ -122,6 +131,8 @@ class TaskApp(Generic[R]):
                 permanent=permanent,
                 retry=retry or RetryPolicy(),
                 time_limit=time_limit,
+                soft_time_limit=soft_time_limit,
+                memory_mb=memory_mb,
                 runs_in=runs_in,
                 roles=roles,
                 default_lane=lane,
@@ -137,6 +148,10 @@ class TaskApp(Generic[R]):
         if inspect.iscoroutinefunction(task.function) != (task.runs_in == "loop"):
             wanted = "async def" if task.runs_in == "loop" else "def"
             raise ConfigurationError(f"task {task.name} runs in a {task.runs_in}: write it as `{wanted}`")
+        if task.soft_time_limit is not None and not 0 < task.soft_time_limit < task.time_limit:
+            raise ConfigurationError(f"task {task.name}: soft_time_limit must lie between 0 and its time_limit")
+        if task.memory_mb is not None and task.memory_mb <= 0:
+            raise ConfigurationError(f"task {task.name}: memory_mb must be above 0")
         self.tasks[task.name] = task
 
 

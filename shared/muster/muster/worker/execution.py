@@ -28,6 +28,7 @@ from muster.worker.outcome import (
     outcome_of_error,
     outcome_of_unknown_type,
 )
+from muster.worker.soft_limit import LimitedCompute, SoftLimit
 
 R = TypeVar("R")
 Report = Callable[[Delivery, float, float | None, str], Awaitable[None]]
@@ -73,28 +74,33 @@ class Execution(Generic[R]):
         parameters = task.validate(await parameters_of(delivery.task, self._claims))
         try:
             async with asyncio.timeout(task.time_limit) as limit:
+                soft = SoftLimit(task.soft_time_limit) if task.soft_time_limit is not None else None
+                compute = self._compute
+                if soft is not None or task.memory_mb is not None:
+                    compute = LimitedCompute(compute, soft, task.memory_mb)
                 if task.runs_in == "process":
-                    return await self._call_in_child(task, delivery, parameters)
-                arguments = (
-                    (self._context(delivery),) if task.parameters is None else (self._context(delivery), parameters)
-                )
-                return await task.function(*arguments)
+                    return await self._call_in_child(task, delivery, parameters, compute)
+                context = self._context(delivery, compute)
+                call = task.function(*((context,) if task.parameters is None else (context, parameters)))
+                return await (call if soft is None else soft.run(call))
         except TimeoutError:
             if not limit.expired():
                 raise
             raise TimeLimitExceeded(task.time_limit, hard=True) from None
 
-    async def _call_in_child(self, task: TaskType, delivery: Delivery, parameters: BaseModel | None) -> Any:
+    async def _call_in_child(
+        self, task: TaskType, delivery: Delivery, parameters: BaseModel | None, compute: Compute
+    ) -> Any:
         record = delivery.task
         context = ProcessContext(record.task_id, record.task_type, record.attempt, record.delivery, record.submitter)
         arguments = (context,) if task.parameters is None else (context, parameters)
-        return await self._compute.run(task.function, *arguments)
+        return await compute.run(task.function, *arguments)
 
-    def _context(self, delivery: Delivery) -> Context[R]:
+    def _context(self, delivery: Delivery, compute: Compute) -> Context[R]:
         async def report(done: float, total: float | None, message: str) -> None:
             await self._report(delivery, done, total, message)
 
-        return Context(delivery.task, self._resources, self._compute, report, self._claims)
+        return Context(delivery.task, self._resources, compute, report, self._claims)
 
     def _outcome_of_cancellation(self, delivery: Delivery) -> Outcome:
         match delivery.cancel_reason:

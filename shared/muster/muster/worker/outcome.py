@@ -129,7 +129,10 @@ def _kind(error: BaseException, task: TaskType) -> FailureKind:
         return FailureKind.INVALID
     if isinstance(error, (PermanentError, *task.permanent)):
         return FailureKind.PERMANENT
-    if isinstance(error, TimeLimitExceeded):
+    # A task group tells of a limit that one of its tasks met in a group of errors.
+    if isinstance(error, TimeLimitExceeded) or (
+        isinstance(error, BaseExceptionGroup) and error.subgroup(TimeLimitExceeded)
+    ):
         return FailureKind.TIMEOUT
     return FailureKind.ERROR
 

@@ -50,6 +50,21 @@ def test_no_secret_is_rendered_and_no_password_has_a_default(render: Render) -> 
                 assert set(value) == {"secretKeyRef"}
 
 
+def test_a_second_entry_may_run_the_same_service_for_bulk_alone(render: Render) -> None:
+    bulk = {"runs": "media", "lanes": ["bulk"], "keda": {"enabled": True}, "childMemoryMb": 300}
+
+    objects = render({"workers": {"media": {"lanes": ["high", "default"]}, "media-bulk": bulk}})
+
+    first, second = (_kind(objects, "Deployment")[f"muster-media{name}"] for name in ("", "-bulk"))
+    images = [worker["spec"]["template"]["spec"]["containers"][0]["image"] for worker in (first, second)]
+    assert images[0] == images[1]
+    assert _environment(first)["MUSTER_LANES"] == "high,default"
+    assert (_environment(second)["MUSTER_LANES"], _environment(second)["MUSTER_CHILD_MEMORY_MB"]) == ("bulk", "300")
+    assert first["spec"]["selector"] != second["spec"]["selector"]
+    [trigger] = _kind(objects, "ScaledObject")["muster-media-bulk"]["spec"]["triggers"]
+    assert (trigger["metadata"]["topic"], trigger["metadata"]["consumerGroup"]) == ("tasks.media.bulk", "muster.media")
+
+
 @pytest.mark.parametrize("grace", [0, 30, 600])
 def test_kubernetes_waits_longer_than_a_worker_drains(render: Render, grace: int) -> None:
     objects = render({"workerDefaults": {"graceSeconds": grace}})

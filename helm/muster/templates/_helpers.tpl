@@ -46,6 +46,7 @@ labels: {{- include "muster.labels" . | nindent 2 }}
 {{- $workers := dict -}}
 {{- range $name, $own := .Values.workers -}}
 {{- $worker := mergeOverwrite (deepCopy $.Values.workerDefaults) (default dict $own) -}}
+{{- $_ := set $worker "runs" (default $name $worker.runs) -}}
 {{- if $worker.enabled -}}{{- $_ := set $workers $name $worker -}}{{- end -}}
 {{- end -}}
 {{- toYaml $workers -}}

@@ -22,6 +22,7 @@ MUSTER_REPLICATION_FACTOR: {{ .Values.kafka.replicationFactor | quote }}
 MUSTER_BEAT_SECONDS: {{ .Values.settings.beatSeconds | quote }}
 MUSTER_FENCE_SECONDS: {{ .Values.settings.fenceSeconds | quote }}
 MUSTER_LEASE_SECONDS: {{ .Values.settings.leaseSeconds | quote }}
+MUSTER_SESSION_SECONDS: {{ .Values.settings.sessionSeconds | quote }}
 MUSTER_LOG_LEVEL: {{ .Values.settings.logLevel | quote }}
 MUSTER_LOG_FORMAT: {{ .Values.settings.logFormat | quote }}
 MUSTER_HTTP_PORT: {{ .Values.adminPort | quote }}
@@ -66,15 +67,23 @@ MUSTER_HTTP_PORT: {{ .Values.adminPort | quote }}
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: MUSTER_SLOTS
   value: {{ .worker.slots | quote }}
+{{- with .worker.lanes }}
+- name: MUSTER_LANES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .worker.childMemoryMb }}
+- name: MUSTER_CHILD_MEMORY_MB
+  value: {{ . | quote }}
+{{- end }}
 - name: MUSTER_GRACE_SECONDS
   value: {{ .worker.graceSeconds | quote }}
 {{- with include "muster.kafkaSecretEnv" .root | trim }}
 {{ . }}
 {{- end }}
 {{- if .worker.service.enabled }}
-- name: {{ upper .name }}_HTTP_HOST
+- name: {{ upper .worker.runs }}_HTTP_HOST
   value: "0.0.0.0"
-- name: {{ upper .name }}_HTTP_PORT
+- name: {{ upper .worker.runs }}_HTTP_PORT
   value: {{ .worker.service.port | quote }}
 {{- end }}
 {{- if .worker.database }}

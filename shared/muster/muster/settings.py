@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from muster.contracts.topics import Lane
 
 from muster.contracts.signature import parse_keys
 
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1)
     #: Tasks one worker process runs at the same time.
     slots: int = Field(4, ge=1, le=10_000)
+    #: Lanes that this worker serves; somebody must serve the others.
+    lanes: Annotated[tuple[Lane, ...], NoDecode] = tuple(Lane)
     #: Child processes for blocking work; 0: one per CPU.
     processes: int = Field(0, ge=0, le=512)
     #: Private memory (MB) that a function may take in a child process before it fails alone; 0: as much as there is.
@@ -96,6 +100,11 @@ class Settings(BaseSettings):
     fence_seconds: float = Field(20.0, gt=0)
     #: A worker silent this long is dead to the tracker; must be longer than the fence.
     lease_seconds: float = Field(30.0, gt=0)
+    #: Kafka gives a silent consumer's partitions to others after this long; its accepted tasks are the lease's matter.
+    session_seconds: float = Field(10.0, ge=6, le=1800)
+    #: Kafka's own limit between two polls. Long, because a worker whose slots are full polls when one is free; a worker
+    #: over it loses its partitions until it polls again, and none of its accepted tasks.
+    max_poll_seconds: float = Field(24 * 3600.0, ge=1)
     #: How long a stopping worker lets its tasks run before it hands them back.
     grace_seconds: float = Field(30.0, ge=0)
     http_host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from other hosts
@@ -111,6 +120,17 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
     signing: SigningSettings = Field(default_factory=SigningSettings)
+
+    @field_validator("lanes", mode="before")
+    @classmethod
+    def _lanes_by_name(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        names = [name.strip() for name in given.split(",")]
+        known = [lane.value for lane in Lane]
+        if not set(names) <= set(known) or len(set(names)) < len(names):
+            raise ValueError(f"MUSTER_LANES ({given}) must name each lane at most once, of {', '.join(known)}")
+        return tuple(names)
 
     @field_validator("lease_seconds")
     @classmethod

@@ -40,7 +40,7 @@ class ForeignError(Exception):
 
 
 def serve(connection: Connection, parent: int) -> None:
-    """Answer (function, arguments, limits) with (True, value, "") or (False, error, traceback), until the parent ends."""
+    """Answer (function, arguments, limits) by (True, value, "") or (False, error, traceback) until the parent ends."""
     _detach(parent)
     while True:
         try:

@@ -14,10 +14,8 @@ from aiokafka.structs import ConsumerRecord
 
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error, commit_error
 from muster.contracts.errors import BrokerError
-from muster.ports import RebalanceListener, Record, TopicPartition
+from muster.ports import MAX_POLL_SECONDS, RebalanceListener, Record, TopicPartition
 
-#: Liveness is the heartbeat's job: a worker whose slots are full for hours stays in the group.
-MAX_POLL_MS = 24 * 3600 * 1000
 #: How long the broker waits for news; a new record is answered at once.
 FETCH_WAIT_MS = 500
 #: Per partition and answer. A record larger than this still comes, alone: at least one batch is always returned.
@@ -32,7 +30,7 @@ POLL_GRACE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ConsumerOptions:
-    """See ports.Broker.consumer; `session_timeout` in seconds."""
+    """See ports.Broker.consumer; times in seconds."""
 
     group: str | None
     client_id: str
@@ -40,6 +38,7 @@ class ConsumerOptions:
     from_beginning: bool
     session_timeout: float
     committed_only: bool = True
+    max_poll: float = MAX_POLL_SECONDS
 
     def as_keywords(self) -> dict[str, Any]:
         session_ms = int(self.session_timeout * 1000)
@@ -52,7 +51,7 @@ class ConsumerOptions:
             "isolation_level": "read_committed" if self.committed_only else "read_uncommitted",
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": max(100, session_ms // 4),
-            "max_poll_interval_ms": MAX_POLL_MS,
+            "max_poll_interval_ms": int(self.max_poll * 1000),
             "fetch_max_wait_ms": FETCH_WAIT_MS,
             "max_partition_fetch_bytes": PARTITION_BYTES,
             "request_timeout_ms": REQUEST_SECONDS * 1000,

@@ -130,13 +130,10 @@ class TaskApp(Generic[R]):
                 returns=get_type_hints(function).get("return"),
                 permanent=permanent,
                 retry=retry or RetryPolicy(),
-                time_limit=time_limit,
-                soft_time_limit=soft_time_limit,
-                memory_mb=memory_mb,
-                runs_in=runs_in,
+                time_limit=time_limit, soft_time_limit=soft_time_limit, memory_mb=memory_mb, runs_in=runs_in,
                 roles=roles,
                 default_lane=lane,
-            )
+            )  # fmt: skip
             self._add(task)
             return function
 

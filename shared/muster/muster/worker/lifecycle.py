@@ -62,7 +62,11 @@ class Worker(Generic[R]):
         self._admin: Admin = broker.admin()
         # No linger: while one request is under way the next batch fills by itself, and an idle task waits for nothing.
         self._producer = broker.producer(client_id=self.id, linger_ms=0)
-        self._consumer = broker.consumer(group=self._topics.group(app.service), client_id=self.id)
+        self._consumer = broker.consumer(
+            group=self._topics.group(app.service), client_id=self.id, session_timeout=settings.session_seconds,
+            max_poll=settings.max_poll_seconds,
+        )  # fmt: skip
+        self._lanes = [self._topics.lane(app.service, lane) for lane in settings.lanes]
         self._meters = Meters(app.service, frozenset(app.tasks))
         self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)
         self._control = Control(broker, self._topics, self._on_order)
@@ -127,7 +131,7 @@ class Worker(Generic[R]):
         await self._pulse.beat()
         # Joining may take a session of somebody who died: a worker that is silent so long would have to stop itself.
         stack.push_async_callback(_ended, asyncio.create_task(self._watched(self._pulse.run), name="heartbeat"))
-        self._consumer.subscribe(self._topics.lanes(self._app.service), self._intake)
+        self._consumer.subscribe(self._lanes, self._intake)
         await self._consumer.start()
         stack.push_async_callback(self._consumer.stop)
         await self._server.start()
@@ -140,7 +144,7 @@ class Worker(Generic[R]):
     async def _check_topics(self) -> None:
         topics = self._topics
         written = [topics.events, topics.retry, topics.dead_letter, topics.keyed, topics.control, topics.catalog]
-        needed = [*topics.lanes(self._app.service), *written, topics.workers]
+        needed = [*self._lanes, *written, topics.workers]
         there = await self._admin.partitions(needed)
         missing = [name for name in needed if name not in there]
         if missing:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from muster.contracts.claim_check import Key
+from muster.contracts.limits import NO_LIMITS, ChildLimits
 from muster.contracts.topics import TopicSpec
 
 
@@ -253,19 +254,6 @@ class Clock(Protocol):
         """Seconds that never go back."""
 
     async def sleep(self, seconds: float) -> None: ...
-
-
-class ChildLimits(NamedTuple):
-    """What a function in a child process may use; None: as much as the pool allows."""
-
-    #: When SoftTimeLimitExceeded is raised inside the function, in `time.monotonic()` of this machine ...
-    soft_at: float | None = None
-    #: ... and the limit it names, in seconds.
-    soft_limit: float = 0.0
-    memory_mb: int | None = None
-
-
-NO_LIMITS = ChildLimits()
 
 
 class Compute(Protocol):

@@ -16,7 +16,7 @@ import pytest
 from muster.adapters.processes import ProcessCompute
 from muster.contracts.envelope import parse_task
 from muster.contracts.errors import MemoryLimitExceeded, SoftTimeLimitExceeded
-from muster.ports import ChildLimits
+from muster.contracts.limits import ChildLimits
 from muster.testing import Stage, memory_stage, wait_until
 from muster.worker.app import TaskApp
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from muster.adapters.child_limits import SoftAlarm, memory_limited
-from muster.ports import ChildLimits
+from muster.contracts.limits import ChildLimits
 
 _PR_SET_PDEATHSIG = 1
 #: Where memory runs out for all, the kernel shall end a child and not its worker (0 is everybody's, 1000 the most).

@@ -22,7 +22,7 @@ from typing import Any
 
 from muster.adapters.child_process import ChildTraceback, serve
 from muster.contracts.errors import MemoryLimitExceeded, MusterError, SoftTimeLimitExceeded, TimeLimitExceeded
-from muster.ports import NO_LIMITS, ChildLimits
+from muster.contracts.limits import NO_LIMITS, ChildLimits
 
 #: Spawn, not fork: a fork of a process with threads and an event loop can deadlock. Not forkserver: its children die
 #: with the server when a SIGTERM is sent to all processes of a service, as systemd does.

@@ -16,7 +16,8 @@ import msgspec
 from muster.claim_check import ClaimCheck
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.errors import SoftTimeLimitExceeded
-from muster.ports import NO_LIMITS, ChildLimits, Clock, Record
+from muster.contracts.limits import NO_LIMITS, ChildLimits
+from muster.ports import Clock, Record
 from muster.worker.app import TaskApp
 from muster.worker.delivery import Acceptance, Delivery
 from muster.worker.execution import Execution

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from muster.contracts.errors import SoftTimeLimitExceeded
-from muster.ports import NO_LIMITS, ChildLimits, Compute
+from muster.contracts.limits import NO_LIMITS, ChildLimits
+from muster.ports import Compute
 
 T = TypeVar("T")
 #: Until the limit is told again, where another cancellation was under way.

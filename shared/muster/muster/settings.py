@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from muster.contracts.topics import Lane
-
 from muster.contracts.signature import parse_keys
+from muster.contracts.topics import Lane
 
 _CONFIG = SettingsConfigDict(
     frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True,

@@ -14,11 +14,12 @@ from aiokafka.errors import KafkaError
 from muster_local import processes
 from muster_local.jars import Progress, ensure_jars
 from muster_local.kafka_runtime import KafkaOptions, KafkaRuntime
+from muster_local.kafka_security import KafkaSecurity
 from muster_local.kafka_storage import provide_storage, write_properties
 from muster_local.ports import LOOPBACK, accepts, free_port, wait_until
 from muster_local.processes import ProcessIdentity, Register
 
-__all__ = ["KafkaOptions", "KafkaServer", "start_kafka"]
+__all__ = ["KafkaOptions", "KafkaSecurity", "KafkaServer", "start_kafka"]
 
 _READY_SECONDS = 60.0
 _DEMO = KafkaOptions()
@@ -62,7 +63,7 @@ def _launch(
     folder: Path, runtime: KafkaRuntime, options: KafkaOptions, flags: list[str], register: Register
 ) -> KafkaServer:
     log, port = folder / "kafka.log", free_port(options.port)
-    properties = write_properties(folder, port)
+    properties = write_properties(folder, port, options.security)
     command = runtime.command(options, *flags, "kafka.Kafka", str(properties))
     identity = processes.start(command, log=log, register=register)
     server = KafkaServer(f"{LOOPBACK}:{port}", port, identity, log)

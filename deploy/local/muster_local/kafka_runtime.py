@@ -7,6 +7,7 @@ from pathlib import Path
 
 from muster_local.jars import KAFKA_VERSION
 from muster_local.java import java, major_version
+from muster_local.kafka_security import KafkaSecurity
 
 _LOG4J = Path(__file__).with_name("log4j2.yaml")
 # From this version on, Java keeps profiles and linked classes too.
@@ -22,6 +23,8 @@ class KafkaOptions:
     heap_megabytes: int = 512
     #: Compile quickly instead of well: starts 0.6 s sooner and leaves the cores to the tests; throughput suffers.
     quick_compiler: bool = False
+    #: Listeners with TLS and names; None: only the plain one.
+    security: KafkaSecurity | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from muster_local.errors import LocalError
 from muster_local.jars import KAFKA_VERSION
 from muster_local.kafka_runtime import KafkaOptions, KafkaRuntime
+from muster_local.kafka_security import KafkaSecurity
 from muster_local.ports import LOOPBACK, free_port
 
 # Any 16 bytes in URL-safe base64 will do: two local clusters never meet.
@@ -51,11 +52,13 @@ background.threads=4
 """
 
 
-def write_properties(folder: Path, port: int) -> Path:
+def write_properties(folder: Path, port: int, security: KafkaSecurity | None = None) -> Path:
     """The broker's configuration file, for the storage in `folder`/data."""
     properties = folder / "server.properties"
     text = _BROKER.format(host=LOOPBACK, port=port, controller_port=free_port(), data=folder / "data")
-    properties.write_text(text, encoding="utf-8")
+    # It may hold passwords.
+    properties.touch(mode=0o600)
+    properties.write_text(security.extend(text) if security else text, encoding="utf-8")
     return properties
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from muster.adapters.kafka_access import not_started
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
 from muster.adapters.topic_change import differing, topic_change
 from muster.contracts.errors import BrokerError
@@ -40,7 +41,8 @@ class KafkaAdmin:
             await client.start()
         except KAFKA_FAILURES as error:
             await client.close()
-            raise broker_error(f"be reached at {', '.join(self._options['bootstrap_servers'])}", error) from error
+            doing = f"be reached at {', '.join(self._options['bootstrap_servers'])}"
+            raise await not_started(self._options, doing, error) from error
         self._client = client
 
     async def stop(self) -> None:
@@ -72,6 +74,9 @@ class KafkaAdmin:
             described = await self._running().describe_topics(list(topics))
         except KAFKA_FAILURES as error:
             raise broker_error("describe its topics", error) from error
+        hidden = [topic["topic"] for topic in described if topic["error_code"] == TopicAuthorizationFailedError.errno]
+        if hidden:
+            raise BrokerError(f"Kafka does not let us see {', '.join(hidden)}: an ACL is missing (docs/security.md)")
         return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.structs import ConsumerRecord
 
+from muster.adapters.kafka_access import not_started
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error, commit_error
 from muster.contracts.errors import BrokerError
 from muster.ports import MAX_POLL_SECONDS, RebalanceListener, Record, TopicPartition
@@ -106,7 +107,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except KAFKA_FAILURES as error:
             await self.stop()
             what = ", ".join(self._subscribed) or f"{len(self._assigned)} partitions"
-            raise broker_error(f"open {what} for reading", error) from error
+            raise await not_started(self._keywords, f"open {what} for reading", error) from error
 
     async def stop(self) -> None:
         client, self._client = self._client, None

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from muster.adapters.kafka_access import not_started
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error
 from muster.adapters.partitioning import partitioner
 from muster.contracts.errors import BrokerError
@@ -141,13 +142,15 @@ async def start_producer(options: dict[str, Any]) -> AIOKafkaProducer:
 
     Raises:
         BrokerError: no broker answered, or the transactional id was refused.
+        ConfigurationError: the broker refused our name, or we its certificate.
     """
     producer = AIOKafkaProducer(**options)
     try:
         await producer.start()
     except KAFKA_FAILURES as error:
         await producer.stop()
-        raise broker_error(f"be reached at {', '.join(options['bootstrap_servers'])}", error) from error
+        doing = f"be reached at {', '.join(options['bootstrap_servers'])}"
+        raise await not_started(options, doing, error) from error
     return producer
 
 

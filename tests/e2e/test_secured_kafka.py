@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
-import confluent_kafka.admin as kafka_admin
+import confluent_kafka.admin
 import pytest
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.topics import TopicSpec
@@ -32,6 +33,8 @@ from .certificates import Authority
 from .system import PRACTICE, System, start_system
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.e2e]
+#: Its types leave out half of what it exports.
+kafka_admin: Any = confluent_kafka.admin
 SECURITY = Path(__file__).parents[2] / "docs/security.md"
 _PLAIN_USERS = ("plain", "records")
 _SCRAM_USERS = ("muster", "client", "operator")
@@ -73,7 +76,7 @@ class Secured:
             "KAFKA_SSL_KEYFILE": str(key),
         }
 
-    def admin(self) -> kafka_admin.AdminClient:
+    def admin(self) -> Any:
         """By the plain listener, which may do everything."""
         return kafka_admin.AdminClient({"bootstrap.servers": self.server.bootstrap})
 
@@ -127,7 +130,7 @@ def grant(secured: Secured) -> None:
         done.result(_SECONDS)
 
 
-def permitted(operation: str) -> kafka_admin.AclOperation:
+def permitted(operation: str) -> Any:
     return kafka_admin.AclOperation[re.sub(r"(?<!^)([A-Z])", r"_\1", operation).upper()]
 
 
@@ -239,7 +242,7 @@ def foreign(secured: Secured, topic: str, headers: dict[str, str]) -> int | None
     )  # fmt: skip
     producer.produce(
         topic, b'{"seconds": 0}', headers=list(headers.items()),
-        on_delivery=lambda error, _: codes.append(error and error.code()),
+        on_delivery=lambda error, _: codes.append(None if error is None else error.code()),
     )  # fmt: skip
     producer.flush(_SECONDS)
     [code] = codes

@@ -70,6 +70,41 @@ async def test_a_named_partition_is_used_and_an_unknown_one_refused(scene: Scene
         await astray()
 
 
+async def test_after_an_abort_every_answer_has_come_and_nothing_more_is_taken(scene: Scene) -> None:
+    topic = await scene.topic()
+    producer = scene.broker.producer(linger_ms=0)
+    await producer.start()
+    written = await (await producer.send(topic, b"written", key=b"k"))
+    answers = [await producer.send(topic, b"queued", key=b"k") for _ in range(20)]
+
+    await producer.abort()
+
+    async with asyncio.timeout(10):
+        await asyncio.wait(answers)
+    assert written.offset == 0
+    with pytest.raises(BrokerError):
+        await producer.send(topic, b"after", key=b"k")
+    await producer.stop()
+
+
+@pytest.mark.parametrize("scene", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
+async def test_an_abort_drops_what_is_queued(scene: Scene) -> None:
+    topic = await scene.topic()
+    # Given: a producer that waits a minute for more before it sends.
+    producer = scene.broker.producer(linger_ms=60_000)
+    await producer.start()
+    queued = [await producer.send(topic, b"queued", key=b"k") for _ in range(200)]
+
+    await producer.abort()
+
+    for answer in queued:
+        with pytest.raises(BrokerError, match="dropped what was queued"):
+            await answer
+    await scene.write(topic, b"later")
+    records = await scene.read(await scene.reader(topic), 1)
+    assert [(record.value, record.offset) for record in records] == [(b"later", 0)]
+
+
 async def test_flush_returns_when_everything_is_acknowledged(scene: Scene) -> None:
     topic = await scene.topic(partitions=3)
     producer = await scene.producer()

@@ -79,6 +79,9 @@ class Producer(Protocol):
     async def flush(self) -> None:
         """Return when everything queued has been acknowledged or refused."""
 
+    async def abort(self) -> None:
+        """Close at once: what is queued is dropped, what is on its way may still be written; open futures fail."""
+
 
 class TransactionalProducer(Protocol):
     """Writes a batch of records and the offsets they came from, as one transaction (engine.md, the wheel)."""

@@ -171,6 +171,33 @@ async def test_a_worker_whose_heartbeats_fail_fences_itself_and_says_nothing_mor
     assert stage.records(stage.topics.retry) == []
 
 
+async def test_a_fenced_worker_drops_what_its_producer_still_holds_and_a_drained_one_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, ended = Runs(), list[str]()
+    stop, abort = MemoryProducer.stop, MemoryProducer.abort
+
+    async def noted_stop(producer: MemoryProducer) -> None:
+        ended.append("stop")
+        await stop(producer)
+
+    async def noted_abort(producer: MemoryProducer) -> None:
+        ended.append("abort")
+        await abort(producer)
+
+    monkeypatch.setattr(MemoryProducer, "stop", noted_stop)
+    monkeypatch.setattr(MemoryProducer, "abort", noted_abort)
+
+    async with stage.worker(make_app(runs), fails_with=Fenced, beat_seconds=0.05, fence_seconds=0.5):
+        await wait_until(lambda: bool(stage.records(stage.topics.workers)), "it beats")
+        for _ in range(100):
+            broker_of(stage).fail_next("produce", BrokerError("no leader"), topic=stage.topics.workers)
+    async with stage.worker(make_app(Runs())):
+        ended.append("drain")
+
+    assert ended == ["abort", "drain", "stop"]
+
+
 async def test_a_record_that_came_back_is_taken_only_after_its_first_claim_is_taken_back(stage: Stage) -> None:
     runs = Runs()
     async with stage.worker(make_app(runs)):

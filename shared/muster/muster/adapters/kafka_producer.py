@@ -51,6 +51,7 @@ class KafkaProducer:
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._replacing = asyncio.Lock()
         self._spoiled = False
+        self._aborted = False
 
     async def start(self) -> None:
         """Connect.
@@ -70,6 +71,12 @@ class KafkaProducer:
         producer, self._producer = self._producer, None
         if producer is not None:
             await stop_producer(producer)
+
+    async def abort(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._aborted = True
+            await _give_up(producer, BrokerError("the producer was closed and dropped what was queued"))
 
     async def send(
         self,
@@ -135,6 +142,8 @@ class KafkaProducer:
             failure = broker_error(f"write to {topic}", error)
             failure.__cause__ = error
             position.set_exception(failure)
+            if self._aborted:
+                position.exception()  # whoever waited for it may be gone
 
 
 async def start_producer(options: dict[str, Any]) -> AIOKafkaProducer:
@@ -170,6 +179,8 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
 
 async def _give_up(producer: AIOKafkaProducer, error: BaseException) -> None:
     """End what aiokafka would retry for ever, so that no future stays open and nothing is written after `stop`."""
+    # In one step of the loop: nothing more leaves the queue.
     producer._message_accumulator.fail_all(error)
     producer._sender.sender_task.cancel()
+    producer._closed = True
     await producer.client.close()

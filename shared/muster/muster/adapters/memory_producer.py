@@ -27,6 +27,13 @@ class MemoryProducer:
         await self.flush()
         self._running = False
 
+    async def abort(self) -> None:
+        """Nothing waits here: what was sent is written."""
+        self._running = False
+        for answer in tuple(self._open):
+            answer.set_exception(BrokerError("the producer was closed before the answer came"))
+            answer.exception()  # whoever waited for it may be gone
+
     async def send(
         self,
         topic: str,

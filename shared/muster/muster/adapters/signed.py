@@ -103,6 +103,7 @@ class _SignedProducer:
         self.start = producer.start
         self.stop = producer.stop
         self.flush = producer.flush
+        self.abort = producer.abort
 
     async def send(
         self,

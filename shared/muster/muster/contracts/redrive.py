@@ -70,8 +70,7 @@ def redrive(
     id that its letter has, never under the one it claims.
 
     Raises:
-        RedriveRefused: nobody vouches for it, the loop guard, an expiry that has passed, or a record that no worker
-            could read.
+        RedriveRefused: nobody vouches for it, the loop guard, an expiry that has passed, or no worker could read it.
     """
     why = read_provenance(headers)
     if why.failure.kind == FailureKind.UNAUTHENTICATED and not vouch:

@@ -116,7 +116,7 @@ class Worker(Generic[R]):
         stack.push_async_callback(self._admin.stop)
         await self._check_topics()
         await self._producer.start()
-        stack.push_async_callback(self._producer.stop)
+        stack.push_async_exit(self._close_producer)
         await self._control.start(self._admin)
         stack.push_async_callback(self._control.stop)
         resources = (
@@ -140,6 +140,11 @@ class Worker(Generic[R]):
         self._meters.running.set_function(lambda: self._slots.running)
         BUILD.info({"version": __version__, "service": self._app.service})
         _log.info("Worker is up", action="worker.up", worker=self.id, slots=self._slots.capacity)
+
+    async def _close_producer(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """After a drain everything is written. After a failure nothing more may be: a broker that comes back later
+        would be given retries of tasks that others were told to run."""
+        await (self._producer.stop() if kind is None else self._producer.abort())
 
     async def _check_topics(self) -> None:
         topics = self._topics

@@ -224,7 +224,7 @@ class Fold:
         key = (task.task_id, task.redrive)
         known = self.rounds.get(key)
         if known is None or at < known.began_at:
-            self.rounds[key] = RoundRow(*key, task.task_type, at, preview(task.body), len(task.body))
+            self.rounds[key] = RoundRow(*key, task.task_type, at, preview(task.body), _size(task))
 
     def _claim(self, event: Started | Abandoned, rank: int, seq: int, *, abandoned: bool) -> None:
         key = ClaimKey(
@@ -269,10 +269,14 @@ def _submission(row: TaskRow, task: TaskRecord, lane: LaneName | None, at: datet
     submitted = task.submitted_at or at
     if row.submitted_at is None or submitted < row.submitted_at:
         row.submitted_at = submitted
-    if row.parameters_bytes is None:
-        row.parameters, row.parameters_bytes = preview(task.body), len(task.body)
-        if task.reference is not None:
-            row.parameters_bytes += task.reference.size
-        row.expires_at = task.expires
+    if row.submitter is None:
         row.submitter = task.submitter
-        row.root, row.parent, row.group_id = task.root, task.parent, task.group
+    row.expires_at = row.expires_at or task.expires
+    row.root, row.parent, row.group_id = row.root or task.root, row.parent or task.parent, row.group_id or task.group
+    # What a redrive changed stands in its round; else it would hang on the order of reading which of the two is shown.
+    if task.redrive == 0 and row.parameters_bytes is None:
+        row.parameters, row.parameters_bytes = preview(task.body), _size(task)
+
+
+def _size(task: TaskRecord) -> int:
+    return len(task.body) + (task.reference.size if task.reference else 0)

@@ -73,6 +73,10 @@ class System:
     def tracker(self) -> Program:
         return self._program("tracker", "-m", "tracker_service")
 
+    def another_tracker(self, api_port: int) -> Program:
+        """One more, with an API of its own."""
+        return self._program("tracker", "-m", "tracker_service", environment={"TRACKER_HTTP_PORT": str(api_port)})
+
     @cached_property
     def scheduler(self) -> Program:
         return self._program("scheduler", "-m", "scheduler_service")

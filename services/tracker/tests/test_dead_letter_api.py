@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -189,6 +190,61 @@ async def test_edited_parameters_are_checked_and_the_loop_guard_holds(
     assert (wrong["redriven"], right["redriven"], guarded["redriven"]) == (0, 1, 0)
     assert "failed after 3 redrives and 3 are allowed" in guarded["problems"][0]["reason"]
     assert [task.body for task in await lane_of(broker, fleet) if task.task_id == "fresh"] == [b'{"n":2}']
+
+
+async def test_a_redrive_shows_what_it_runs_with_and_keeps_what_the_first_round_ran_with(
+    http: httpx.AsyncClient, fleet: Fleet, database: Pool
+) -> None:
+    await fleet.fail("edited", body=b'{"n":1}', attempt=2)
+    await in_state(database, "FAILURE", 1)
+    first = (await http.get("/tasks/edited")).json()
+
+    await redrive(http, ids=["edited"], parameters={"n": 2})
+    again = (await http.get("/tasks/edited")).json()
+
+    assert (first["parameters"], first["rounds"]) == ({"n": 1}, [])
+    assert [run["outcome"] for run in first["attempts"]] == ["FAILURE"], "its dead letter is told once"
+    assert (again["parameters"], again["redrive"]) == ({"n": 2}, 1)
+    assert [(told["redrive"], told["parameters"]) for told in again["rounds"]] == [(0, {"n": 1}), (1, {"n": 2})]
+    assert [(run["attempt"], run["outcome"]) for run in again["attempts"]] == [(2, "FAILURE")]
+
+
+async def test_a_task_revoked_while_it_ran_runs_again_when_it_is_redriven_after_its_failure(
+    http: httpx.AsyncClient, fleet: Fleet, broker: KafkaBroker, database: Pool
+) -> None:
+    await fleet.wait("t1")
+    await in_state(database, "PENDING", 1)
+    # Given: it is asked back, fails all the same, and is redriven before anything is withdrawn.
+    assert (await http.post("/tasks/t1/revoke", json={})).status_code == 202
+    await fleet.fail("t1")
+    await in_state(database, "FAILURE", 1)
+
+    done = await redrive(http, ids=["t1"])
+
+    shown = (await http.get("/tasks/t1")).json()
+    orders = [decode_order(r.value) async for r in read_to_end(broker, fleet.topics.control) if r.value]
+    (order,) = [order for order in orders if isinstance(order, Revocation)]
+    task = next(task for task in await lane_of(broker, fleet) if task.redrive == 1)
+    assert done["redriven"] == 1
+    assert (shown["status"], shown["revoke_requested_at"]) == ("PENDING", None), "the order was the first round's"
+    assert not order.covers(task, enqueued=CLOCK.now())
+
+
+async def test_a_revoked_task_is_not_redriven_and_the_answer_says_why(
+    http: httpx.AsyncClient, fleet: Fleet, database: Pool
+) -> None:
+    await fleet.wait("t1", not_before=CLOCK.now() + timedelta(days=30), route=fleet.lane)
+    await in_state(database, "PENDING", 1)
+    assert (await http.post("/tasks/t1/revoke", json={"terminate": True})).status_code == 202
+    assert (await http.post("/tasks/t1/revoke", json={})).status_code in (202, 409), "twice is no harm"
+    await in_state(database, "REVOKED", 1)
+
+    done = await redrive(http, ids=["t1"])
+
+    assert done["redriven"] == 0
+    assert done["problems"][0]["reason"] == "it was taken back, so it has no dead letter: submit it anew"
+    (terminate,) = [row[0] for row in await database.fetch("SELECT terminate FROM muster.revocations")]
+    assert terminate, "the second order did not soften the first"
 
 
 async def test_open_tasks_are_revoked_by_filter_but_counted_first(

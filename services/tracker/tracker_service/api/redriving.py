@@ -32,6 +32,8 @@ CHUNK = 16
 MAX_NAMED = 50
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('muster.redrive', 1))"
 
+_WHY_NOT = {TaskState.REVOKED.value: "it was taken back, so it has no dead letter: submit it anew"}
+
 _log = get_logger(__name__)
 
 
@@ -117,7 +119,7 @@ async def _choose(api: Api, asked: RedriveRequest, tally: Tally) -> list[Failed]
             if task_id not in found:
                 tally.note("refused", task_id[:200], "no task has this id")
             elif (state := found[task_id].row["state"]) != TaskState.FAILURE:
-                tally.note("skipped", task_id, f"it is {state} by now")
+                tally.note("skipped", task_id, _WHY_NOT.get(state, f"it is {state} by now"))
             else:
                 chosen.append(found[task_id])
     return sorted(chosen, key=lambda failed: failed.place or ("", 0, 0))

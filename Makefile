@@ -59,8 +59,8 @@ bench: .venv/ready ## Throughput and latency, beside the reference document's ow
 	@$(BIN)/python tests/load/bench.py $(ARGS)
 
 .PHONY: chaos
-chaos: .venv/ready ## Kill everything while 20,000 tasks run, and count what was lost (ARGS=--broker: Kafka too)
-	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
+chaos: .venv/ready ## Kill everything, Kafka too, while 20,000 tasks run, and count what was lost
+	@$(BIN)/muster chaos run $(ARGS)
 
 .PHONY: schemas
 schemas: .venv/ready ## Write the parameter schemas of every service; refused while stored tasks would break (ARGS=--break)

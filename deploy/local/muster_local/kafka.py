@@ -63,7 +63,7 @@ def _launch(
     folder: Path, runtime: KafkaRuntime, options: KafkaOptions, flags: list[str], register: Register
 ) -> KafkaServer:
     log, port = folder / "kafka.log", free_port(options.port)
-    properties = write_properties(folder, port, options.security)
+    properties = write_properties(folder, port, options)
     command = runtime.command(options, *flags, "kafka.Kafka", str(properties))
     identity = processes.start(command, log=log, register=register)
     server = KafkaServer(f"{LOOPBACK}:{port}", port, identity, log)

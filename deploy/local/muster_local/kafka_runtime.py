@@ -25,6 +25,8 @@ class KafkaOptions:
     quick_compiler: bool = False
     #: Listeners with TLS and names; None: only the plain one.
     security: KafkaSecurity | None = None
+    #: Kafka's own default. A killed broker stays away this long; a shorter one also ends when the machine stalls.
+    session_seconds: float = 9.0
 
 
 @dataclass(frozen=True)

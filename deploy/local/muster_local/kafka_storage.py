@@ -8,7 +8,6 @@ from pathlib import Path
 from muster_local.errors import LocalError
 from muster_local.jars import KAFKA_VERSION
 from muster_local.kafka_runtime import KafkaOptions, KafkaRuntime
-from muster_local.kafka_security import KafkaSecurity
 from muster_local.ports import LOOPBACK, free_port
 
 # Any 16 bytes in URL-safe base64 will do: two local clusters never meet.
@@ -46,19 +45,26 @@ group.min.session.timeout.ms=1000
 message.max.bytes=33554432
 # The default of 128 MB for the compactor would be a quarter of the heap.
 log.cleaner.dedupe.buffer.size=16777216
+# A killed broker may come back only when its old session has ended.
+broker.session.timeout.ms={session_ms}
+broker.heartbeat.interval.ms={beat_ms}
 num.network.threads=2
 num.io.threads=4
 background.threads=4
 """
 
 
-def write_properties(folder: Path, port: int, security: KafkaSecurity | None = None) -> Path:
+def write_properties(folder: Path, port: int, options: KafkaOptions) -> Path:
     """The broker's configuration file, for the storage in `folder`/data."""
     properties = folder / "server.properties"
-    text = _BROKER.format(host=LOOPBACK, port=port, controller_port=free_port(), data=folder / "data")
+    session_ms = int(options.session_seconds * 1000)
+    text = _BROKER.format(
+        host=LOOPBACK, port=port, controller_port=free_port(), data=folder / "data", session_ms=session_ms,
+        beat_ms=session_ms // 4,
+    )  # fmt: skip
     # It may hold passwords.
     properties.touch(mode=0o600)
-    properties.write_text(security.extend(text) if security else text, encoding="utf-8")
+    properties.write_text(options.security.extend(text) if options.security else text, encoding="utf-8")
     return properties
 
 
@@ -77,9 +83,10 @@ def provide_storage(folder: Path, runtime: KafkaRuntime) -> None:
 
 def _format(template: Path, runtime: KafkaRuntime) -> None:
     with tempfile.TemporaryDirectory(dir=template.parent) as scratch:
-        properties = write_properties(Path(scratch), free_port())
+        options = KafkaOptions(quick_compiler=True)
+        properties = write_properties(Path(scratch), free_port(), options)
         tool = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties))
-        command = runtime.command(KafkaOptions(quick_compiler=True), *tool)
+        command = runtime.command(options, *tool)
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
         if done.returncode:
             raise LocalError(f"Kafka's storage could not be formatted:\n{(done.stderr or done.stdout)[-2000:]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ import typer
 from muster import __version__
 from muster.cli import dlq, pauses, platform, schedules, schemas, tasks, topics
 
+#: Other installed packages add commands by entry points of this group: name -> Typer. The engine imports none of them.
+COMMANDS = "muster.commands"
 _EPILOG = (
     "Environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), MUSTER_API_URL (http://localhost:8000), "
     "MUSTER_API_KEY or MUSTER_TOKEN, MUSTER_SUBMIT_VIA (api when MUSTER_API_URL is set, else kafka). "
@@ -34,6 +37,8 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(schemas.app, name="schemas")
+for plugged in entry_points(group=COMMANDS):
+    app.add_typer(plugged.load(), name=plugged.name)
 
 
 def main() -> None:

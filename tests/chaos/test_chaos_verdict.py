@@ -12,7 +12,16 @@ from muster.ports import Record
 from muster.settings import Settings
 from muster_local.chaos.plan import Plan, Target, strikes
 from muster_local.chaos.submission import Submitted
-from muster_local.chaos.verdict import Run, States, Verdict, count_effects, count_ends, count_retries, count_runs
+from muster_local.chaos.verdict import (
+    Run,
+    States,
+    Verdict,
+    count_effects,
+    count_ends,
+    count_order,
+    count_retries,
+    count_runs,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -74,6 +83,17 @@ def test_a_revoked_task_that_runs_later_and_extra_runs_past_their_bound_are_viol
 
     assert verdict.violations() == {"revoked_but_run": 1, "extra_runs": 1}
     assert verdict.named == {"revoked_but_run": ["late"]}
+
+
+def test_a_task_that_overtakes_one_of_its_key_is_named() -> None:
+    submitted = Submitted(queues={"a": ["first", "never-run", "second", "third"], "b": ["other"]})
+    runs = [Run("first", 1, 1, 3.0), Run("first", 2, 1, 9.0), Run("second", 1, 1, 2.0), Run("third", 1, 1, 4.0)]
+    verdict = Verdict()
+
+    count_order(verdict, submitted, [*runs, Run("other", 1, 1, 1.0)])
+
+    assert verdict.violations() == {"out_of_order": 1}
+    assert verdict.named == {"out_of_order": ["second"]}
 
 
 def test_effects_are_counted_where_a_kind_has_one() -> None:

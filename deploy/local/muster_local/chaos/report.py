@@ -17,7 +17,7 @@ _MUST_BE_ZERO = {
     "lost": "lost", "stuck": "stuck", "never_terminal": "never terminal", "wrong_end": "ended otherwise than they must",
     "duplicate_effects": "duplicate effects", "missing_effects": "missing effects",
     "doubled_attempts": "attempts begun twice", "early": "early redeliveries", "revoked_but_run": "revoked but run",
-    "gave_up": "programs that gave up",
+    "out_of_order": "out of their key's order", "gave_up": "programs that gave up",
 }  # fmt: skip
 
 

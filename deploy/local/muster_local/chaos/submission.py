@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from muster.client.submission import Submission, prepare
+from muster.contracts.control import Revocation
 from muster.contracts.errors import BrokerError
-from muster.contracts.events import Revocation, encode_json
+from muster.contracts.events import encode_json
 from muster.contracts.topics import Lane
 from muster.ports import Position, Producer
 
@@ -24,6 +25,8 @@ from muster_local.chaos.tasks import SERVICE
 _LANES = {Lane.HIGH: 20, Lane.DEFAULT: 60, Lane.BULK: 20}
 #: Of the tasks, those with a countdown, and those that are revoked (half of them before they are due).
 _DELAYED, _REVOKED = 0.1, 0.05
+#: Those with an order key, and tasks for each key: few enough that a key gets through its retries and lost workers.
+_KEYED, _TASKS_PER_KEY = 0.08, 10
 #: Tasks between two looks at the pace.
 _STEP = 50
 
@@ -37,15 +40,19 @@ class Submitted:
     unacknowledged: set[str] = field(default_factory=set)
     #: When the revocation of a task was acknowledged (seconds since the epoch).
     revoked: dict[str, float] = field(default_factory=dict)
+    #: Tasks of each order key, in the order in which they were written.
+    queues: dict[str, list[str]] = field(default_factory=dict)
 
 
-def draw(number: int, dice: random.Random, now: datetime, farthest: float) -> tuple[Submission, bool]:
-    """A task due within `farthest` seconds, and whether it is revoked as soon as Kafka has it."""
+def draw(number: int, dice: random.Random, now: datetime, plan: Plan) -> tuple[Submission, bool]:
+    """A task, and whether it is revoked as soon as Kafka has it."""
     kind = dice.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
     parameters = {"seconds": round(dice.uniform(0.1, 1.0), 2)} if kind == "nap" else {}
     revoked = dice.random() < _REVOKED
     delayed = dice.random() < (0.5 if revoked else _DELAYED)
-    asked: dict[str, Any] = {"countdown": dice.uniform(0.5, farthest)} if delayed else {}
+    asked: dict[str, Any] = {"countdown": dice.uniform(0.5, plan.farthest)} if delayed else {}
+    if dice.random() < _KEYED:
+        asked["order_key"] = f"key-{dice.randrange(max(1, int(plan.tasks * _KEYED / _TASKS_PER_KEY)))}"
     lane = dice.choices(list(_LANES), list(_LANES.values()))[0]
     task_id = f"chaos-{number:06d}"
     return prepare(kind, parameters, now=now, lane=lane, task_id=task_id, service=SERVICE, **asked), revoked
@@ -67,7 +74,7 @@ class Submitter:
         began, count = time.monotonic(), self._plan.tasks
         try:
             for number in range(count):
-                await self._submit(*draw(number, self._dice, datetime.now(UTC), self._plan.farthest))
+                await self._submit(*draw(number, self._dice, datetime.now(UTC), self._plan))
                 if number % _STEP == _STEP - 1:
                     told(number + 1)
                     await asyncio.sleep(max(0.0, began + self._plan.seconds * number / count - time.monotonic()))
@@ -88,6 +95,8 @@ class Submitter:
         except BrokerError:
             self.submitted.unacknowledged.add(task.task_id)
             return
+        if task.order_key:
+            self.submitted.queues.setdefault(task.order_key, []).append(task.task_id)
         self._answers.append(asyncio.create_task(self._answered(task.task_id, written, revoked)))
 
     async def _answered(self, task_id: str, written: asyncio.Future[Position], revoked: bool) -> None:

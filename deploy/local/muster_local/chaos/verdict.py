@@ -23,7 +23,7 @@ _STATES = "SELECT task_id, state, detail::json -> 'failure' ->> 'kind' AS kind F
 _EFFECTS = "SELECT task_id, count(*) AS count FROM chaos_effects GROUP BY task_id"
 _VIOLATIONS = (
     "lost", "stuck", "never_terminal", "wrong_end", "duplicate_effects", "missing_effects", "doubled_attempts",
-    "early", "revoked_but_run", "gave_up",
+    "early", "revoked_but_run", "out_of_order", "gave_up",
 )  # fmt: skip
 
 
@@ -41,6 +41,8 @@ class Verdict:
     doubled_attempts: int = 0
     early: int = 0
     revoked_but_run: int = 0
+    #: Tasks of an order key that began before one that was enqueued earlier.
+    out_of_order: int = 0
     #: Programs that ended by themselves, not tasks.
     gave_up: int = 0
     extra_runs: int = 0
@@ -92,6 +94,7 @@ async def judge(installation: Installation, submitted: Submitted, *, extra_runs_
     count_effects(verdict, submitted, states, effects)
     runs = read_runs(installation.runs)
     count_runs(verdict, submitted, runs)
+    count_order(verdict, submitted, runs)
     retry = installation.topics.retry
     retries = [record async for record in read_to_end(installation.broker(), retry, timeout=_READ_SECONDS)]
     count_retries(verdict, runs, retries)
@@ -141,6 +144,20 @@ def count_runs(verdict: Verdict, submitted: Submitted, runs: list[Run]) -> None:
     verdict.extra_runs = len(runs) - len({(run.task_id, run.attempt) for run in runs})
     known = {task_id: at + REACH_SECONDS for task_id, at in submitted.revoked.items()}
     verdict.count("revoked_but_run", {run.task_id for run in runs if run.at > known.get(run.task_id, float("inf"))})
+
+
+def count_order(verdict: Verdict, submitted: Submitted, runs: list[Run]) -> None:
+    first: dict[str, float] = {}
+    for run in runs:
+        first[run.task_id] = min(run.at, first.get(run.task_id, run.at))
+    early = []
+    for queue in submitted.queues.values():
+        latest = 0.0
+        for task_id in (task_id for task_id in queue if task_id in first):
+            if first[task_id] < latest:
+                early.append(task_id)
+            latest = max(latest, first[task_id])
+    verdict.count("out_of_order", early)
 
 
 def count_retries(verdict: Verdict, runs: list[Run], records: list[Record]) -> None:

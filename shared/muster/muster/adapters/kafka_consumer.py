@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.structs import ConsumerRecord
 
+from muster.adapters import kafka_records
 from muster.adapters.kafka_access import not_started
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error, commit_error
 from muster.contracts.errors import BrokerError
@@ -94,6 +95,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         Raises:
             BrokerError: no broker answered, a topic is unknown or the group refused us.
         """
+        kafka_records.install()
         client = self._client = AIOKafkaConsumer(**self._keywords)
         if self._subscribed:
             client.subscribe(list(self._subscribed), listener=self)
@@ -246,8 +248,13 @@ def _record(message: ConsumerRecord) -> Record:
         message.timestamp,
         message.key,
         message.value,
-        message.headers,
+        # A header may have no value; nobody needs to tell that from an empty one.
+        message.headers if all(raw is not None for _, raw in message.headers) else _with_values(message.headers),
     )
+
+
+def _with_values(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, raw or b"") for name, raw in headers)
 
 
 def _theirs(partitions: Collection[TopicPartition]) -> list[KafkaPartition]:

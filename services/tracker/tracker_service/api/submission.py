@@ -11,7 +11,7 @@ from muster.claim_check import hand_in
 from muster.contracts.catalog import TaskDescription
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, Problem
-from muster.contracts.topics import Lane
+from muster.contracts.topics import MAX_BODY_BYTES, Lane
 from muster.ports import Record
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -115,6 +115,8 @@ def _record(api: Api, caller: Caller, submission: Submission, description: TaskD
         route=lane if due or submission.order_key else None,
         order_key=submission.order_key, submitted_at=now, source="muster-api",
     )  # fmt: skip
+    if len(task.body) > MAX_BODY_BYTES:
+        raise ApiError(413, f"the parameters have {len(task.body):,} bytes, {MAX_BODY_BYTES:,} may be sent")
     try:
         # Nothing is written that no worker could read.
         parse_task(task.headers(), task.body)

@@ -17,6 +17,8 @@ MAX_DEAD_LETTER_BYTES = MAX_RECORD_BYTES + 1024 * 1024
 #: The largest value a submission may carry (a file of 20 MB is 28 MB as base64): what a retry
 #: adds in headers must still fit.
 MAX_BODY_BYTES = 30 * 1024 * 1024
+#: What a task may return: it is kept in PostgreSQL and told in every answer. Files go to a store.
+MAX_RESULT_BYTES = 1024 * 1024
 #: Retry topics: tasks.delay.1s ... tasks.delay.131072s (36 hours); longer delays take several turns.
 DELAYS = tuple(2**n for n in range(18))
 

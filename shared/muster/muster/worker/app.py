@@ -16,6 +16,10 @@ from muster.contracts.retry import RetryPolicy
 from muster.contracts.topics import Lane
 from muster.settings import Settings
 
+#: What is told of refused parameters.
+MAX_PROBLEMS, MAX_FIELD, MAX_WORDS = 50, 200, 300
+#: pydantic lists all errors or none; a million of them take six seconds, in which no heartbeat is written.
+MAX_LISTED = 1000
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 Place = Literal["loop", "process"]
@@ -177,7 +181,17 @@ def _schema_of(annotation: Any) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(".".join(str(part) for part in item["loc"]) or "(all)", item["msg"], item["type"])
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    )
+    """At most MAX_PROBLEMS, each of bounded length: they travel in a header, and who sent them chose the names."""
+    count = error.error_count()
+    if count > MAX_LISTED:
+        return (Problem("(all)", f"{count:,} fields are not valid", "too_many"),)
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = [
+        Problem(
+            (".".join(str(part) for part in item["loc"]) or "(all)")[:MAX_FIELD], item["msg"][:MAX_WORDS], item["type"]
+        )
+        for item in found[:MAX_PROBLEMS]
+    ]
+    if count > MAX_PROBLEMS:
+        problems.append(Problem("(more)", f"and {count - MAX_PROBLEMS:,} more fields", "more"))
+    return tuple(problems)

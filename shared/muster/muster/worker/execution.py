@@ -14,7 +14,8 @@ import msgspec
 from pydantic import BaseModel
 
 from muster.claim_check import ClaimCheck, parameters_of
-from muster.contracts.errors import TimeLimitExceeded
+from muster.contracts.errors import PermanentError, TimeLimitExceeded
+from muster.contracts.topics import MAX_RESULT_BYTES
 from muster.ports import Clock, Compute
 from muster.worker.app import TaskApp, TaskType
 from muster.worker.context import Context, ProcessContext
@@ -123,10 +124,17 @@ def encode_result(result: Any) -> bytes:
 
     Raises:
         TypeError: it is no JSON value, model or struct; the message says which part.
+        PermanentError: it is too large; trying again would make it no smaller.
     """
     if isinstance(result, BaseModel):
-        return result.model_dump_json().encode()
-    return msgspec.json.encode(result, enc_hook=_encode_model)
+        encoded = result.model_dump_json().encode()
+    else:
+        encoded = msgspec.json.encode(result, enc_hook=_encode_model)
+    if len(encoded) > MAX_RESULT_BYTES:
+        raise PermanentError(
+            f"the result has {len(encoded):,} bytes, {MAX_RESULT_BYTES:,} are kept: store it and return where it lies"
+        )
+    return encoded
 
 
 def _encode_model(value: Any) -> Any:

@@ -18,7 +18,7 @@ from muster.contracts.topics import Topics
 from muster.ports import Clock, Position, Producer, Record
 from muster.worker.delivery import Delivery
 from muster.worker.meters import Meters
-from muster.worker.outcome import Abandon, DeadLetter, Outcome, RetryAt, Revoke, Succeed
+from muster.worker.outcome import MAX_MESSAGE, Abandon, DeadLetter, Outcome, RetryAt, Revoke, Succeed
 
 Written = asyncio.Future[Position]
 
@@ -50,7 +50,7 @@ class Settlement:
     async def progressed(self, task: TaskRecord, done: float, total: float | None, message: str) -> Written:
         return await self._event(
             task,
-            Progressed(**self._said_of(task), done=done, total=total, message=message),
+            Progressed(**self._said_of(task), done=done, total=total, message=message[:MAX_MESSAGE]),
         )
 
     async def revoked(self, record: Record, task: TaskRecord, reason: str, by: int | None = None) -> Written:

@@ -153,7 +153,7 @@ class Membership:
             except Exception as error:  # noqa: BLE001  whatever it was, the next session begins from what is committed
                 self._sessions.pop(name, None)
                 _log.error(
-                    "A session begins again", action="session.restart", session=name, error=str(error),
+                    "A session begins again", action="session.restart", part=name, error=str(error),
                     exc_info=None if isinstance(error, BrokerError) else error,
                 )  # fmt: skip
                 await self._clock.sleep(RESTART_SECONDS)

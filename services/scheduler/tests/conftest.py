@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from muster.adapters.kafka import KafkaBroker
@@ -35,6 +41,11 @@ class Delays:
     async def send_raw(self, value: bytes, key: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         self._written.append(await self._producer.send(self.topics.retry, value, key=key, headers=headers))
 
+    async def send_plain(self, task_id: str) -> None:
+        """A task that is not delayed, straight into the lane."""
+        task = TaskRecord(task_id=task_id, task_type="noop", body=b"{}")
+        self._written.append(await self._producer.send(self.lane, task.body, key=task.key, headers=task.headers()))
+
     async def write_schedule(self, schedule: Schedule) -> None:
         await (await self._producer.send(self.topics.schedules, encode_schedule(schedule), key=schedule.name.encode()))
 
@@ -61,6 +72,40 @@ class Delays:
         return found
 
 
+class Schedulers:
+    """Schedulers as processes of their own; what still runs after the test is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[Process] = []
+
+    async def start(self, kafka: str, prefix: str, *command: str) -> Process:
+        """Return when it has its assignment; `command` is another way to start one."""
+        env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "MUSTER_TOPIC_PREFIX": prefix}
+        # Not a pipe, which fills up when nobody reads it, and stops who writes.
+        log = self._folder / f"scheduler-{len(self._started)}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *(command or ("-m", "scheduler_service")), env=env, stdout=output, stderr=output
+            )
+        self._started.append(process)
+        await until(lambda: process.returncode is not None or b"membership.assigned" in log.read_bytes(), 60)
+        assert b"membership.assigned" in log.read_bytes(), log.read_text()[-3000:]
+        return process
+
+    async def end(self, process: Process, number: signal.Signals) -> int:
+        """Send the signal; returns the exit code."""
+        process.send_signal(number)
+        async with asyncio.timeout(60):
+            return await process.wait()
+
+    async def kill_all(self) -> None:
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
 async def until(ready: Callable[[], bool], timeout: float = 20) -> None:
     async with asyncio.timeout(timeout):
         while not ready():  # noqa: ASYNC110  the state of another part, which has no event
@@ -78,7 +123,21 @@ def _needed(topics: Topics) -> list[TopicSpec]:
 
 
 @pytest.fixture
+async def schedulers(tmp_path: Path) -> AsyncIterator[Schedulers]:
+    schedulers = Schedulers(tmp_path)
+    yield schedulers
+    await schedulers.kill_all()
+
+
+@pytest.fixture
 async def delays(kafka: str, topic_prefix: str) -> AsyncIterator[Delays]:
+    async with installed(kafka, topic_prefix) as delays:
+        yield delays
+
+
+@asynccontextmanager
+async def installed(kafka: str, topic_prefix: str) -> AsyncIterator[Delays]:
+    """What a scheduler needs, on the broker at `kafka`."""
     broker, topics = KafkaBroker(KafkaSettings(bootstrap_servers=kafka)), Topics(topic_prefix)
     admin, producer = broker.admin(), broker.producer()
     await admin.start()

@@ -12,12 +12,11 @@ import pytest
 from muster.contracts.schedule import Misfire, Schedule, fire_id
 from muster.ports import Record
 
-from .conftest import Delays, task_id_of
-from .test_scheduler_killed import end, start
+from .conftest import Delays, Schedulers, task_id_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
-DELAYED = 600
+DELAYED = 1_500
 SECOND = timedelta(seconds=1)
 
 
@@ -32,22 +31,22 @@ def fires(found: list[tuple[Record, float]]) -> list[datetime]:
 
 
 async def test_two_schedulers_killed_in_turn_skip_no_instant_and_double_nothing(
-    delays: Delays, kafka: str, topic_prefix: str
+    delays: Delays, kafka: str, topic_prefix: str, schedulers: Schedulers
 ) -> None:
     since = datetime.now(UTC).replace(microsecond=0)
     await delays.write_schedule(
         Schedule(name="tick", task_type="noop", service="media", every=1.0, misfire=Misfire.ALL, since=since)
     )
     rng = random.Random(11)
-    processes = [await start(kafka, topic_prefix) for _ in range(2)]
+    processes = [await schedulers.start(kafka, topic_prefix) for _ in range(2)]
     for number in range(DELAYED):
         await delays.send(f"t{number}", rng.uniform(0, 15))
     await delays.written()
 
     for _ in range(3):
         await asyncio.sleep(rng.uniform(0.5, 1.5))  # the kill falls somewhere into the work
-        await end(processes.pop(0), signal.SIGKILL)
-        processes.append(await start(kafka, topic_prefix))
+        await schedulers.end(processes.pop(0), signal.SIGKILL)
+        processes.append(await schedulers.start(kafka, topic_prefix))
     seconds = int((datetime.now(UTC) - since) / SECOND) + 2
     expected = {since + number * SECOND for number in range(1, seconds)}
 
@@ -59,7 +58,7 @@ async def test_two_schedulers_killed_in_turn_skip_no_instant_and_double_nothing(
     found = await delays.arrivals(all_there, timeout=90)
     assert all_there(found)
     for process in processes:
-        assert await end(process, signal.SIGTERM) == 0
+        assert await schedulers.end(process, signal.SIGTERM) == 0
     # Whatever was fired or moved twice would be here by now.
     again = await delays.arrivals(lambda again: False, timeout=3)
 

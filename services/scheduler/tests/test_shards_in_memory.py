@@ -13,7 +13,7 @@ from muster.adapters.clock import FakeClock
 from muster.adapters.memory import MemoryBroker
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.errors import BrokerError
-from muster.contracts.topics import Topics
+from muster.contracts.topics import DELAYS, Topics
 from muster.ports import Record, TopicPartition
 from scheduler_service.membership import RESTART_SECONDS, Membership
 
@@ -36,6 +36,14 @@ class Story:
         await producer.start()
         await producer.send(TOPICS.retry, task.body, key=task.key, headers=task.headers())
         await producer.stop()
+
+    async def leap_towards(self, instant: float) -> None:
+        """Half of the way at a time, so that records hop as they do; the last seconds pass as they are."""
+        await self.clock.advance(max(0.0, min(0.05, instant - self.clock.now().timestamp())))
+        while (left := instant - self.clock.now().timestamp()) > 3:
+            self.clock.set(self.clock.now() + timedelta(seconds=left / 2))
+            await self.clock.advance(0.25)
+        await self.clock.advance(max(0.0, instant - self.clock.now().timestamp()))
 
     async def lane(self) -> dict[str, float]:
         """Task id -> lateness of every record in the lane; an id that is there twice fails the test."""
@@ -77,6 +85,22 @@ async def test_a_record_is_in_its_lane_at_its_due_time_and_not_a_millisecond_bef
     assert before == {} or seconds <= 0.002
     # The timestamp is cut to milliseconds.
     assert -0.001 < after["t"] < 0.05
+
+
+async def test_no_record_is_early_over_any_border_of_any_tier(story: Story) -> None:
+    # Up to two turns over the longest retry topic; the clock leaps over the hours in which nothing can happen.
+    for delay in (*DELAYS, 2 * DELAYS[-1]):
+        for shift in (-0.021, -0.001, 0.0, 0.019, 0.021, 0.7):
+            await story.send(f"{delay}s{shift:+}", delay + shift)
+
+    for task_id, due in sorted(story.due.items(), key=lambda item: item[1]):
+        await story.leap_towards(due - 0.0005)
+        assert task_id not in await story.lane()
+    await story.clock.advance(0.05)
+
+    lateness = await story.lane()
+    assert set(lateness) == set(story.due)
+    assert -0.001 < min(lateness.values()) <= max(lateness.values()) < 0.05
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["the move failed", "only its answer was lost"])

@@ -17,6 +17,7 @@ from .timeline import EPOCH, Act, Process, Timeline
 TOPICS = Topics("")
 LANE = TOPICS.lane("media")
 COUNTS = {LANE: 2, TOPICS.events: 2, TOPICS.retry: 1, TOPICS.dead_letter: 1, TOPICS.workers: 1}
+COUNTS |= {TOPICS.keyed: 1, TOPICS.control: 1}
 COUNTS |= {TOPICS.delay(seconds): 1 for seconds in DELAYS}
 #: Seconds until a write lands; the longest must be shorter than what lies between fence and lease.
 DELAYS_OF_WRITES = (0.002, 0.005, 0.02, 0.02, 0.3, 2.0, 4.0)
@@ -48,6 +49,8 @@ class Broker:
         self.epoch = 0
         #: Which leader holds the pen.
         self.leader_epoch = 0
+        #: Which leader holds the pen of the calls.
+        self.caller_epoch = 0
         self.moved: set[tuple[str, int]] = set()
 
     def send(self, sender: Process, write: Write, acknowledged: Act | None = None, landed: Act | None = None) -> None:

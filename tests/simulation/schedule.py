@@ -45,10 +45,10 @@ class Schedule:
     def __init__(self, seed: int, mutation: Mutation | None = None) -> None:
         self._seed, self._mutation = seed, mutation
         self._timeline = Timeline(seed)
-        self._notes = Notes()
+        self._notes = self._new_notes()
         self._broker = Broker(self._timeline)
         self._group = Group(self._timeline, self._broker.lanes)
-        self._projection = Projection(self._broker, self._notes)
+        self._projection = self._new_projection()
         self._digest = hashlib.sha256()
         self._broker.listeners.append(self._landed)
         self._started = 0
@@ -70,6 +70,12 @@ class Schedule:
                 row = self._projection.fold.tasks.get(task_id)
                 self._notes.broken.append(f"stuck: {task_id} stays {row.state if row else 'unseen'}")
         return Report(self._seed, self._notes, self._digest.hexdigest(), self._timeline.now)
+
+    def _new_notes(self) -> Notes:
+        return Notes()
+
+    def _new_projection(self) -> Projection:
+        return Projection(self._broker, self._notes)
 
     def _draw(self, number: int) -> TaskPlan:
         return TaskPlan.draw(number, self._timeline.random)

@@ -182,6 +182,9 @@ class Worker(Process):
 
         self._broker.send(self, outcomes.started(self, delivery), acknowledged)
         self.later(GATHER, self._commit)
+        self._begin(delivery)
+
+    def _begin(self, delivery: Delivery) -> None:
         plan = self._plans[delivery.task.task_id]
         self._notes.runs[plan.task_id, delivery.task.attempt] += 1
         self.later(plan.seconds * self.timeline.random.uniform(0.5, 1.5), lambda: self._ended(delivery))

@@ -296,3 +296,38 @@ async def test_a_paused_type_waits_in_its_order_and_disturbs_nobody(
     assert sorted(of_lane) == held
     assert {(task.attempt, task.delivery, task.sequenced) for task in tasks if task.attempt == 2} == {(2, 1, 1)}
     assert msgspec.json.decode(tasks[0].body) == {"n": 1}
+
+
+async def test_a_task_that_a_worker_brought_is_called_once_its_lane_record_can_start_nobody(
+    floor: Floor, tracking: Tracking, broker: KafkaBroker, database: Pool
+) -> None:
+    async with tracking():
+        # Its worker was killed before it committed: another one may be handed the record in the lane.
+        await floor.enqueue("brought", sequenced=1, left=f"{floor.lane}/0/0")
+        await floor.enqueue("other", "other")
+        await floor.until_called("other")
+
+        async def seated() -> bool:
+            return bool(await database.fetchval("SELECT 1 FROM muster.turns WHERE task_id = 'brought' AND stage = 2"))
+
+        await until(seated, "it waits")
+        assert [task.task_id for task in await floor.called()] == ["other"]
+
+        await accept(broker, floor, TopicPartition(floor.lane, 0))
+        called = await floor.until_called("other", "brought")
+
+    assert [(task.sequenced, task.left) for task in called if task.task_id == "brought"] == [(2, None)]
+
+
+async def accept(broker: KafkaBroker, floor: Floor, partition: TopicPartition) -> None:
+    """Commit past the first record of a lane's partition, as its workers do."""
+    consumer = broker.consumer(group=floor.topics.group("media"))
+    consumer.subscribe([partition.topic])
+    await consumer.start()
+
+    async def assigned() -> bool:
+        return partition in consumer.assignment()
+
+    await until(assigned, "the partition is ours")
+    await consumer.commit({partition: 1})
+    await consumer.stop()

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.contracts.pauses import Pause, pause_key
 from muster.contracts.states import TaskState
-from muster.ports import Record
+from muster.ports import Record, TopicPartition
 from tracker_service.projection.fold import Fold
 from tracker_service.projection.rank import started_rank, terminal_rank, waiting_rank
 from tracker_service.projection.reading import Reader
 from tracker_service.testing.records import LANE, TOPICS, Story, at
 from tracker_service.turns.calling import called
+from tracker_service.turns.clearing import is_behind
 from tracker_service.turns.decision import Standing, Verdict, verdict_of
 from tracker_service.turns.room import portions
 from tracker_service.turns.seat import Seat, SeatKey, decode_headers, join
@@ -115,6 +116,8 @@ def test_batches_join_as_single_facts_do(order: list[int], cut: int) -> None:
         (replace(SEAT, expires_at=at(11)), Standing(HERE), Verdict.CALL),
         (replace(SEAT, stage=2, came_at=at(9.5)), Standing(HERE), Verdict.COOLING),
         (replace(SEAT, stage=2, came_at=at(8)), Standing(HERE), Verdict.CALL),
+        # Its lane record may be handed out once more.
+        (replace(SEAT, left="tasks.media.default/0/5"), Standing(HERE), Verdict.UNCLEARED),
         # Written by a clock that runs ahead.
         (replace(SEAT, stage=2, came_at=at(500)), Standing(HERE), Verdict.CALL),
     ],
@@ -123,6 +126,22 @@ def test_only_the_first_of_a_queue_that_stands_at_its_record_is_called(
     seat: Seat, standing: Standing, verdict: Verdict
 ) -> None:
     assert verdict_of(seat, standing, at(10)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("left", "behind"),
+    [
+        (f"{LANE}/2/5", True),
+        (f"{LANE}/2/6", False),
+        (f"{LANE}/3/0", False),
+        # What no worker of ours wrote holds nobody up.
+        ("tasks.nowhere/0/0", True),
+        (f"{LANE}/x/0", True),
+        (LANE, True),
+    ],
+)
+def test_a_lane_record_is_behind_once_its_group_has_committed_past_it(left: str, behind: bool) -> None:
+    assert is_behind(left, {TopicPartition(LANE, 2): 6}, TOPICS) is behind
 
 
 def test_a_called_task_goes_to_its_lane_or_on_its_way_to_it_when_it_is_due_later() -> None:

@@ -47,6 +47,7 @@ from tracker_service.recovery.revocations import Revocations
 from tracker_service.settings import TrackerSettings
 from tracker_service.sweeping import Sweeping
 from tracker_service.turns.calling import Calling
+from tracker_service.turns.clearing import Clearing
 from tracker_service.turns.coordinator import Coordinator
 
 API_CONNECTIONS = 8
@@ -154,6 +155,7 @@ class Tracker:
         claims = open_claim_check(settings.claims)
         catalog = Catalog(pool, clock)
         coordinator = self._coordinator(admin, folded, catalog, beats.id)
+        clearing = Clearing(pool, admin, Barrier(broker, admin, folded, clock), topics, clock)
         tracker = self._tracker
         api = Api(
             settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
@@ -163,7 +165,7 @@ class Tracker:
         )  # fmt: skip
         jobs = {
             "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
-            "waiting": waiting.run, "turns": coordinator.run,
+            "waiting": waiting.run, "turns": coordinator.run, "clearing": clearing.run,
         }  # fmt: skip
         if claims is not None:
             leads = Leadership(self._dsn, topics.group("claim-check"))

@@ -76,6 +76,8 @@ async def test_a_keyed_task_that_nobody_called_goes_to_the_waiting_room(stage: S
     assert (task.task_id, task.route, task.key) == (uncalled, stage.lane, b"cadet-7")
     assert (task.attempt, task.delivery, task.sequenced, task.handover) == (1, 1, 0, 0)
     assert task.extra == (("x-own", b"kept"),)
+    topic, _, place = (task.left or "").partition("/")
+    assert (topic, place.count("/")) == (stage.lane, 1)
 
 
 async def test_tasks_of_a_paused_type_wait_and_others_run(stage: Stage) -> None:

@@ -15,6 +15,8 @@ CREATE TABLE muster.turns (
     -- The call is known to be in Kafka.
     sent        boolean NOT NULL,
     expires_at  timestamptz,
+    -- The lane record that a worker took for it; NULL once nobody can be handed that again.
+    "left"      text,
     -- First place at the door, NULL while only a call of it was seen.
     "offset"    bigint,
     "partition" integer,
@@ -27,6 +29,7 @@ CREATE INDEX turns_queue ON muster.turns (queue, "offset", "partition");
 CREATE INDEX turns_called ON muster.turns (queue) WHERE stage % 2 = 1;
 CREATE INDEX turns_unsent ON muster.turns (task_id) WHERE stage % 2 = 1 AND NOT sent;
 CREATE INDEX turns_expiry ON muster.turns (expires_at) WHERE expires_at IS NOT NULL AND stage % 2 = 0;
+CREATE INDEX turns_uncleared ON muster.turns (came_at) WHERE "left" IS NOT NULL AND stage % 2 = 0;
 CREATE INDEX turns_type ON muster.turns (task_type);
 
 -- Queues in which something changed: the leader looks at these and at no others.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncpg
 from muster.contracts.errors import BrokerError
 from muster.ports import Admin, Broker, Clock, TopicPartition
 
@@ -29,7 +28,7 @@ class Barrier:
     async def stop(self) -> None:
         await self._reader.stop()
 
-    async def pass_in(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def pass_in(self, connection: claims.Connection) -> None:
         """Return when everything that was written before the call is in the projection.
 
         Raises:

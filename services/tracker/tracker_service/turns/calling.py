@@ -115,5 +115,10 @@ def called(task: TaskRecord, turn: int, lane: str, now: datetime) -> TaskRecord:
     """The same task on its `turn`th call: for its lane, or, with a route, on its way to it when it is due later."""
     early = task.not_before is not None and task.not_before > now
     return msgspec.structs.replace(
-        task, sequenced=turn, handover=0, route=lane if early else None, not_before=task.not_before if early else None
+        task,
+        sequenced=turn,
+        handover=0,
+        left=None,
+        route=lane if early else None,
+        not_before=task.not_before if early else None,
     )

@@ -29,6 +29,8 @@ class Verdict(Enum):
     HELD = "held"
     #: It was called a moment ago and came back.
     COOLING = "cooling"
+    #: The lane record it came from may be handed out once more: clearing.py makes the queue due.
+    UNCLEARED = "uncleared"
     REVOKED = "revoked"
     EXPIRED = "expired"
 
@@ -60,6 +62,8 @@ def verdict_of(seat: Seat, standing: Standing, now: datetime) -> Verdict:
         return Verdict.EXPIRED
     if standing.paused:
         return Verdict.HELD
+    if seat.left is not None:
+        return Verdict.UNCLEARED
     # A time in the future is the wrong clock of some worker: it may not hold the task up.
     if seat.stage and timedelta(0) <= now - seat.came_at < COOLING:
         return Verdict.COOLING

@@ -88,6 +88,18 @@ async def unsent(connection: Connection, limit: int) -> list[Seat]:
     return [_seat(row) for row in await connection.fetch(sql.UNSENT, limit)]
 
 
+async def uncleared(connection: Connection, limit: int) -> list[tuple[SeatKey, str]]:
+    """Seats that wait, and the lane record each of them came from."""
+    rows = await connection.fetch(sql.UNCLEARED, limit)
+    return [(SeatKey(row["task_id"], row["redrive"]), row["left"]) for row in rows]
+
+
+async def clear(connection: Connection, seats: Sequence[tuple[SeatKey, str]]) -> set[str]:
+    """The lane records of these seats are handed to nobody any more; the queues that changed."""
+    named = [key.task_id for key, _ in seats], [key.redrive for key, _ in seats], [left for _, left in seats]
+    return {row["queue"] for row in await connection.fetch(sql.CLEAR, *named)}
+
+
 async def mark(connection: Connection, seats: Sequence[Seat]) -> list[Seat]:
     """Mark seats as called, before anything is written: those that still stood as decided on, with their records."""
     rows = {SeatKey(row[0], row[1]): row for row in await connection.fetch(sql.MARK, *_named(seats))}

@@ -42,6 +42,8 @@ class Seat:
     #: The call is known to be in Kafka; false also while it waits.
     sent: bool
     expires_at: datetime | None = None
+    #: The lane record that a worker took for it (topic/partition/offset); None once nobody can be handed that again.
+    left: str | None = None
     #: Its first place at the door, the larger the later; None while only its call has been seen.
     offset: int | None = None
     partition: int | None = None
@@ -66,7 +68,7 @@ def came_in(task: TaskRecord, record: Record, at: datetime) -> Seat:
     """What a record of `tasks.keyed` says: this task waits."""
     return _seat(
         task, at, stage=2 * task.sequenced, offset=record.offset, partition=record.partition,
-        headers=encode_headers(record.headers), body=record.value,
+        headers=encode_headers(record.headers), body=record.value, left=task.left,
     )  # fmt: skip
 
 
@@ -106,11 +108,12 @@ def _seat(
     partition: int | None = None,
     headers: bytes | None = None,
     body: bytes | None = None,
+    left: str | None = None,
 ) -> Seat:
     queue = f"t{task.task_id}" if task.order_key is None else f"k{task.order_key}"
     return Seat(
         task.task_id, task.redrive, queue, task.task_type, stage, task.attempt, task.delivery, at, sent,
-        task.expires, offset, partition, headers, body,
+        task.expires, left, offset, partition, headers, body,
     )  # fmt: skip
 
 

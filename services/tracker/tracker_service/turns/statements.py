@@ -14,7 +14,7 @@ _TYPES = {
 }  # fmt: skip
 _COLUMNS = ", ".join(f'"{name}"' for name in SEAT_COLUMNS)
 #: What the fact that speaks last says.
-_LATEST = ("task_type", "stage", "attempt", "delivery", "expires_at")
+_LATEST = ("task_type", "stage", "attempt", "delivery", "expires_at", "left")
 
 
 def _merge() -> str:
@@ -22,7 +22,7 @@ def _merge() -> str:
     wins = "(excluded.stage, excluded.attempt, excluded.delivery) > (s.stage, s.attempt, s.delivery)"
     ties = "(excluded.stage, excluded.attempt, excluded.delivery) = (s.stage, s.attempt, s.delivery)"
     earlier = 's."offset" IS NULL OR (excluded."offset", excluded."partition") < (s."offset", s."partition")'
-    latest = [f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE s.{name} END" for name in _LATEST]
+    latest = [f'"{name}" = CASE WHEN {wins} THEN excluded."{name}" ELSE s."{name}" END' for name in _LATEST]
     # In Kafka: nobody has to write it again.
     record = [
         f"{name} = CASE WHEN {wins} THEN excluded.{name} WHEN {ties} AND excluded.sent THEN NULL ELSE s.{name} END"
@@ -127,3 +127,16 @@ NOTE_SENT = """
 UNSENT = f"""
     SELECT {_SEAT} FROM muster.turns s
     WHERE s.stage % 2 = 1 AND NOT s.sent ORDER BY s."offset", s."partition" LIMIT $1"""  # noqa: S608
+
+UNCLEARED = """
+    SELECT task_id, redrive, "left" FROM muster.turns WHERE "left" IS NOT NULL AND stage % 2 = 0
+    ORDER BY came_at LIMIT $1"""
+
+CLEAR = """
+    UPDATE muster.turns AS s SET "left" = NULL
+    FROM (
+        SELECT task_id, redrive FROM muster.turns
+        JOIN unnest($1::text[], $2::smallint[], $3::text[]) AS n (task_id, redrive, pointer) USING (task_id, redrive)
+        WHERE turns."left" = n.pointer ORDER BY task_id, redrive FOR UPDATE OF turns) AS n
+    WHERE s.task_id = n.task_id AND s.redrive = n.redrive
+    RETURNING s.queue"""

@@ -79,6 +79,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     order_key: str | None = None
     #: How often the tracker has called it out of the waiting room; a keyed task starts only when it was called.
     sequenced: int = 0
+    #: The lane record it came to the waiting room from (topic/partition/offset); that one must never run again.
+    left: str | None = None
     redrive: int = 0
     handover: int = 0
     #: Attempts that ended only because no worker knew the task type yet; they burn none of the policy's.
@@ -131,7 +133,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
                 headers.append((name, _stamp(instant)))
         for name, text in (
             ("task-route", self.route), ("task-root", self.root), ("task-parent", self.parent),
-            ("task-group", self.group), ("task-key", self.order_key), ("traceparent", self.traceparent),
+            ("task-group", self.group), ("task-key", self.order_key), ("task-left", self.left),
+            ("traceparent", self.traceparent),
         ):  # fmt: skip
             if text is not None:
                 headers.append((name, text.encode()))
@@ -286,6 +289,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-redrive": ("redrive", _whole_number(0, MAX_ATTEMPT)),
     "task-handover": ("handover", _whole_number(0, MAX_ATTEMPT)),
     "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
+    "task-left": ("left", _text),
     "task-sequenced": ("sequenced", _whole_number(0, MAX_SEQUENCED)),
     "task-failure": ("failure", _failure),
     "task-handback": ("handed_back", _handed_back),

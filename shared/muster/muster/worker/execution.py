@@ -64,6 +64,8 @@ class Execution(Generic[R]):
         if task is None:
             return outcome_of_unknown_type(record, self._app.service, now=self._clock.now(), rng=self._rng)
         try:
+            if not await _is_ours(delivery):
+                return Abandon()
             result = await self._call(task, delivery)
             return Succeed(encode_result(result))
         except asyncio.CancelledError:
@@ -117,6 +119,14 @@ class Execution(Generic[R]):
                 task = self._app.tasks[delivery.task.task_type]
                 error = RuntimeError("the task was cancelled from within")
                 return outcome_of_error(error, delivery.task, task, now=self._clock.now(), rng=self._rng)
+
+
+async def _is_ours(delivery: Delivery) -> bool:
+    """Others begin before their acceptance is confirmed; a keyed task waits for it.
+
+    Until then another worker may have its record, may have run it, and the next task of its key may have begun.
+    """
+    return delivery.task.order_key is None or await asyncio.shield(delivery.acceptance.confirmed)
 
 
 def encode_result(result: Any) -> bytes:

@@ -163,7 +163,7 @@ class Intake:
         if task.expires is not None and task.expires <= now:
             return await self._settlement.revoked(record, task, "expired")
         if self._control.pauses.hold(task):
-            return await self._settlement.kept_waiting(task.routed_to(record.topic))
+            return await self._settlement.kept_waiting(record, task)
         if task.not_before is not None and task.not_before > now:
             return await self._settlement.delayed(task.routed_to(record.topic))
         return None

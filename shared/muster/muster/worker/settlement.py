@@ -140,9 +140,10 @@ class Settlement:
         """To `tasks.retry`, from where the scheduler moves it to its route when it is due."""
         return await self._producer.send(self._topics.retry, task.body, key=task.key, headers=task.headers())
 
-    async def kept_waiting(self, task: TaskRecord) -> Written:
+    async def kept_waiting(self, record: Record, task: TaskRecord) -> Written:
         """To the waiting room, from where the tracker calls it when its turn comes. No attempt is burnt."""
-        task = msgspec.structs.replace(task, handover=0)
+        left = f"{record.topic}/{record.partition}/{record.offset}"
+        task = msgspec.structs.replace(task, handover=0, left=left, route=record.topic)
         return await self._producer.send(self._topics.keyed, task.body, key=task.key, headers=task.headers())
 
     async def dead_letter(

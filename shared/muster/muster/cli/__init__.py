@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from muster import __version__
-from muster.cli import dlq, pauses, platform, schedules, schemas, tasks, topics
+from muster.cli import dlq, pauses, platform, schedules, schemas, signing, tasks, topics
 
 #: Other installed packages add commands by entry points of this group: name -> Typer. The engine imports none of them.
 COMMANDS = "muster.commands"
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 for command in (
     tasks.submit, tasks.status, tasks.watch, tasks.revoke, pauses.pause, pauses.resume, platform.workers,
-    platform.catalog,
+    platform.catalog, signing.resign,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(topics.app, name="topics")

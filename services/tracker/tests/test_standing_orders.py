@@ -48,8 +48,7 @@ class Scene:
         await self.submit(task_id, self.topics.retry, not_before=CLOCK.now() + MONTH, route=self.lane)
 
     async def order(self, order: Revocation | RevocationRule) -> None:
-        key = order.key if isinstance(order, RevocationRule) else order.task_id.encode()
-        await (await self.producer.send(self.topics.control, encode_json(order), key=key))
+        await (await self.producer.send(self.topics.control, encode_json(order), key=order.key))
 
     async def confirm(self, task_id: str, record: Position, **changes: Any) -> None:
         """A worker has this record in hand and says REVOKED."""
@@ -155,6 +154,17 @@ async def test_an_order_against_a_round_that_is_over_is_withdrawn(scene: Scene) 
     await scene.looked_again()
 
     assert (await scene.state("again"), await scene.ordered()) == ("PENDING", [])
+
+
+async def test_withdrawing_the_order_of_one_round_leaves_the_next_one_in_force(scene: Scene) -> None:
+    # Given: the first round's order is withdrawn by a leader that looked before the second one was given.
+    await scene.submit("again", redrive=1)
+    await scene.order(Revocation(task_id="again", at=CLOCK.now(), redrive=1))
+    await (await scene.producer.send(scene.topics.control, None, key=b"again"))
+
+    await scene.looked_again()
+
+    assert await scene.ordered() == ["again"]
 
 
 async def test_an_order_against_an_id_never_seen_stands(scene: Scene) -> None:

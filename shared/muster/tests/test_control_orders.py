@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from muster.contracts.control import Revocation, RevocationRule, decode_order, enqueued_at
+from muster.contracts.control import Revocation, RevocationRule, decode_order, enqueued_at, parse_revocation_key
 from muster.contracts.envelope import Failure, TaskRecord
 from muster.contracts.events import encode_json
 from muster.contracts.states import TaskState
@@ -36,10 +36,12 @@ def test_an_order_of_a_kind_to_come_is_passed_over_and_one_without_kind_is_a_rev
         decode_order(b'{"kind":"revocation-rule"}')
 
 
-def test_a_revocation_takes_back_the_rounds_up_to_its_own() -> None:
+def test_a_revocation_takes_back_its_own_round_and_the_key_tells_them_apart() -> None:
     order = Revocation(task_id="t1", at=NOON, redrive=1)
 
-    assert [order.covers(task(redrive=number), enqueued=AFTER) for number in range(3)] == [True, True, False]
+    assert [order.covers(task(redrive=number), enqueued=AFTER) for number in range(3)] == [False, True, False]
+    assert parse_revocation_key(order.key.decode()) == ("t1", 1)
+    assert Revocation(task_id="t1", at=NOON).key == b"t1"
     assert not order.covers(msgspec.structs.replace(task(), task_id="t2"), enqueued=BEFORE)
 
 

@@ -53,8 +53,7 @@ def app(ran: list[str]) -> TaskApp[None]:
 
 
 async def order(stage: Stage, said: Order) -> None:
-    key = said.key if isinstance(said, RevocationRule) else said.task_id.encode()
-    await stage.put(stage.topics.control, encode_json(said), [], key=key)
+    await stage.put(stage.topics.control, encode_json(said), [], key=said.key)
 
 
 def rule(**changes: Any) -> RevocationRule:

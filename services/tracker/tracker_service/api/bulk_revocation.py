@@ -115,7 +115,7 @@ async def _order(api: Api, caller: Caller, rows: list[asyncpg.Record], *, termin
         for row in rows
     ]
     scribe = Scribe(api.producer, api.reader, api.store, api.clock)
-    await scribe.write(api.topics.control, [(order.task_id.encode(), encode_json(order)) for order in orders])
+    await scribe.write(api.topics.control, [(order.key, encode_json(order)) for order in orders])
 
 
 async def _rule(api: Api, caller: Caller, asked: BulkRevokeRequest) -> None:

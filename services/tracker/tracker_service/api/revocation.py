@@ -37,4 +37,4 @@ async def revoke(api: Api, caller: Caller, row: asyncpg.Record, *, terminate: bo
         task_id=task_id, at=api.clock.now(), terminate=terminate, by=caller.user_id, redrive=row["redrive"]
     )
     scribe = Scribe(api.producer, api.reader, api.store, api.clock)
-    await scribe.write(api.topics.control, [(task_id.encode(), encode_json(order))])
+    await scribe.write(api.topics.control, [(order.key, encode_json(order))])

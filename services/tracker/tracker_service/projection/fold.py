@@ -39,7 +39,7 @@ from tracker_service.turns.seat import Seat, SeatKey, join
 _STARTED, _FAILURE = "STARTED", "FAILURE"
 _encode = msgspec.json.Encoder().encode
 
-Latest = TypeVar("Latest", WorkerRow, CatalogRow, RevocationRow, RuleRow, PauseRow)
+Latest = TypeVar("Latest", WorkerRow, CatalogRow, RuleRow, PauseRow)
 
 
 class LaneName(msgspec.Struct, frozen=True):
@@ -174,7 +174,10 @@ class Fold:
         _latest(self.catalog, row.task_type, row)
 
     def revocation(self, row: RevocationRow) -> None:
-        _latest(self.revocations, row.task_id, row)
+        """The latest word on the latest round: what is withdrawn for one stays ordered for the next."""
+        known = self.revocations.get(row.task_id)
+        if known is None or (row.redrive, row.seq) > (known.redrive, known.seq):
+            self.revocations[row.task_id] = row
 
     def rule(self, row: RuleRow) -> None:
         _latest(self.rules, row.rule_id, row)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from muster.contracts.catalog import decode_description
-from muster.contracts.control import RULE_PREFIX, Revocation, RevocationRule, decode_order
+from muster.contracts.control import RULE_PREFIX, Revocation, RevocationRule, decode_order, parse_revocation_key
 from muster.contracts.dead_letter import nameless_id, original_headers, parse_provenance
 from muster.contracts.envelope import MAX_ATTEMPT, Failure, TaskRecord, parse_task
 from muster.contracts.errors import ContractError, InvalidRecord
@@ -177,7 +177,9 @@ def _order(record: Record, fold: Fold) -> None:
         if key.startswith(RULE_PREFIX):
             fold.rule(RuleRow(key.removeprefix(RULE_PREFIX), record.offset, None))
         else:
-            fold.revocation(RevocationRow(key, record.offset, None, False, None, "withdrawn"))
+            task_id, redrive = parse_revocation_key(key)
+            _check_numbers(redrive, 1, 1)
+            fold.revocation(RevocationRow(task_id, record.offset, None, False, None, "withdrawn", redrive))
         return
     match decode_order(record.value):
         case Revocation() as order:

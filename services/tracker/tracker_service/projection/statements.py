@@ -142,7 +142,7 @@ MERGE_REVOCATIONS = f"""
     ON CONFLICT (task_id) DO UPDATE
         SET seq = excluded.seq, requested_at = excluded.requested_at, terminate = excluded.terminate,
             asked_by = excluded.asked_by, reason = excluded.reason, redrive = excluded.redrive
-        WHERE excluded.seq > r.seq"""  # noqa: S608
+        WHERE (excluded.redrive, excluded.seq) > (r.redrive, r.seq)"""  # noqa: S608
 
 MERGE_RULES = f"""
     INSERT INTO muster.revocation_rules AS r (

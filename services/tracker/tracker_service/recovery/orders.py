@@ -22,16 +22,16 @@ _FAR = f"""
         AND t.next_attempt_at > $1 LIMIT {LIMIT}"""  # noqa: S608
 # Nothing of the round that was taken back can come any more: its last record was in hand when it ended.
 _DONE = f"""
-    SELECT r.task_id FROM muster.revocations r JOIN muster.tasks t USING (task_id)
+    SELECT r.task_id, r.redrive FROM muster.revocations r JOIN muster.tasks t USING (task_id)
     WHERE r.requested_at IS NOT NULL AND (t.redrive > r.redrive OR t.state IN ('SUCCESS', 'FAILURE'))
     LIMIT {LIMIT}"""  # noqa: S608
 _MET = f"""
-    SELECT m.task_id, m.topic, m."partition", m."offset"
+    SELECT m.task_id, r.redrive, m.topic, m."partition", m."offset"
     FROM muster.revoked_records m JOIN muster.revocations r USING (task_id) JOIN muster.tasks t USING (task_id)
     WHERE r.requested_at IS NOT NULL AND t.state = 'REVOKED' LIMIT {LIMIT}"""  # noqa: S608
 # No topic keeps a record so long after it was due.
 _OUTLIVED = f"""
-    SELECT r.task_id FROM muster.revocations r LEFT JOIN muster.tasks t USING (task_id)
+    SELECT r.task_id, r.redrive FROM muster.revocations r LEFT JOIN muster.tasks t USING (task_id)
     WHERE r.requested_at < $1
         AND coalesce(t.next_attempt_at, (t.detail::json ->> 'due')::timestamptz, r.requested_at) < $1
     LIMIT {LIMIT}"""  # noqa: S608
@@ -59,6 +59,7 @@ class Met(NamedTuple):
     """A record of a revoked task that a worker had in hand."""
 
     task_id: str
+    redrive: int
     topic: str
     partition: int
     offset: int
@@ -73,9 +74,9 @@ async def far(connection: Connection, after: datetime) -> list[asyncpg.Record]:
     return await connection.fetch(_FAR, after)
 
 
-async def done(connection: Connection) -> list[str]:
-    """Tasks whose revocation has nothing left to keep from starting."""
-    return [row["task_id"] for row in await connection.fetch(_DONE)]
+async def done(connection: Connection) -> list[tuple[str, int]]:
+    """Tasks, with the round, whose revocation has nothing left to keep from starting."""
+    return [(row["task_id"], row["redrive"]) for row in await connection.fetch(_DONE)]
 
 
 async def met(connection: Connection) -> list[Met]:
@@ -83,9 +84,9 @@ async def met(connection: Connection) -> list[Met]:
     return [Met(*row) for row in await connection.fetch(_MET)]
 
 
-async def outlived(connection: Connection, before: datetime) -> list[str]:
-    """Tasks that were revoked, and due, before this instant."""
-    return [row["task_id"] for row in await connection.fetch(_OUTLIVED, before)]
+async def outlived(connection: Connection, before: datetime) -> list[tuple[str, int]]:
+    """Tasks, with the round, that were revoked, and due, before this instant."""
+    return [(row["task_id"], row["redrive"]) for row in await connection.fetch(_OUTLIVED, before)]
 
 
 async def forget_met(connection: Connection, before: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -20,8 +20,10 @@ from tracker_service.recovery.claims import Suspect
 from tracker_service.recovery.fence import Fence, Write
 from tracker_service.recovery.originals import Originals
 
-#: Records in memory, and in one transaction: each may be as large as an image.
+#: Records in memory at a time: each may be as large as an image.
 CHUNK = 32
+#: A transaction lasts at most 5 s, and a slow disk takes a few megabytes in a second.
+TRANSACTION_BYTES = 4 * 1024 * 1024
 
 _log = get_logger(__name__)
 
@@ -52,7 +54,8 @@ class Redelivery:
         for first in range(0, len(ordered), CHUNK):
             chunk = ordered[first : first + CHUNK]
             records = await self._originals.read([task.pointer for task in chunk])
-            await self._fence.write([self._record(task, records) for task in chunk])
+            for batch in _small([self._record(task, records) for task in chunk]):
+                await self._fence.write(batch)
 
     def _record(self, lost: Lost, records: Mapping[Position, Record]) -> Write:
         suspect = lost.suspect
@@ -86,6 +89,21 @@ class Redelivery:
         headers = dead_letter_headers(record.headers if record else known.headers(), provenance)
         _log.warning("Gave a task up", action="recovery.gave_up", task_id=suspect.task_id, reason=why)
         return self._topics.dead_letter, known.key, record.value if record else None, headers
+
+
+def _small(writes: Sequence[Write]) -> Iterator[list[Write]]:
+    """Batches that one transaction has time for."""
+    batch: list[Write] = []
+    size = 0
+    for write in writes:
+        length = len(write[2] or b"")
+        if batch and size + length > TRANSACTION_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(write)
+        size += length
+    if batch:
+        yield batch
 
 
 def _task_of(record: Record | None, task_id: str) -> TaskRecord | None:

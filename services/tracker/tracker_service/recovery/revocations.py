@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import asyncpg
-from muster.contracts.control import RULE_PREFIX, Revocation
+from muster.contracts.control import RULE_PREFIX, Revocation, revocation_key
 from muster.contracts.events import Revoked, encode_event, encode_json
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -69,9 +69,8 @@ class Revocations:
         for rule in rules:
             last, count = "", 0
             while rows := await orders.taken_back(connection, rule, last):
-                await self._scribe.write(
-                    self._topics.control, [(row["task_id"].encode(), _order(rule, row)) for row in rows]
-                )
+                named = [_order(rule, row) for row in rows]
+                await self._scribe.write(self._topics.control, [(order.key, encode_json(order)) for order in named])
                 last, count = rows[-1]["task_id"], count + len(rows)
             await self._scribe.write(self._topics.control, [(f"{RULE_PREFIX}{rule['rule_id']}".encode(), None)])
             _log.info("Every task of a rule is revoked by id", action="revocation.expanded", tasks=count)
@@ -91,8 +90,8 @@ class Revocations:
         settled = {*await orders.done(connection), *await orders.outlived(connection, now - OUTLIVED)}
         met = await orders.met(connection)
         committed = await self._committed({record.topic for record in met})
-        settled |= {record.task_id for record in met if record.is_behind(committed)}
-        await self._scribe.write(self._topics.control, [(task_id.encode(), None) for task_id in sorted(settled)])
+        settled |= {(record.task_id, record.redrive) for record in met if record.is_behind(committed)}
+        await self._scribe.write(self._topics.control, [(revocation_key(*order), None) for order in sorted(settled)])
         await orders.forget_met(connection, now - FORGOTTEN)
 
     async def _committed(self, topics: set[str]) -> dict[TopicPartition, int]:
@@ -103,10 +102,8 @@ class Revocations:
         return committed
 
 
-def _order(rule: asyncpg.Record, row: asyncpg.Record) -> bytes:
-    return encode_json(
-        Revocation(
-            task_id=row["task_id"], at=rule["requested_at"], terminate=rule["terminate"], by=rule["asked_by"],
-            reason=rule["reason"], redrive=row["redrive"],
-        )
+def _order(rule: asyncpg.Record, row: asyncpg.Record) -> Revocation:
+    return Revocation(
+        task_id=row["task_id"], at=rule["requested_at"], terminate=rule["terminate"], by=rule["asked_by"],
+        reason=rule["reason"], redrive=row["redrive"],
     )  # fmt: skip

@@ -18,7 +18,7 @@ from muster.contracts.states import TaskState, waiting_state
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One task is taken back; key = task id."""
+    """One round of one task is taken back; the key names both, so that withdrawing one leaves the next in force."""
 
     task_id: str
     at: datetime
@@ -27,12 +27,16 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     #: users.id of who asked for it.
     by: int | None = None
     reason: str = "revoked"
-    #: The round that was taken back, and those before it: what is redriven afterwards runs.
+    #: The round that was taken back: what is redriven afterwards runs.
     redrive: int = 0
+
+    @property
+    def key(self) -> bytes:
+        return revocation_key(self.task_id, self.redrive)
 
     def covers(self, task: TaskRecord, *, enqueued: datetime, started: datetime | None = None) -> bool:
         """Whether this task is meant; instants do not matter where an id is named."""
-        return task.task_id == self.task_id and task.redrive <= self.redrive
+        return (task.task_id, task.redrive) == (self.task_id, self.redrive)
 
 
 class RevocationRule(
@@ -73,6 +77,21 @@ class RevocationRule(
 
 Order = Revocation | RevocationRule
 RULE_PREFIX = "rule:"
+
+
+def revocation_key(task_id: str, redrive: int) -> bytes:
+    """The task id, and behind a space, which no id holds, the round where it is not the first."""
+    return f"{task_id} {redrive}".encode() if redrive else task_id.encode()
+
+
+def parse_revocation_key(key: str) -> tuple[str, int]:
+    """Task id and round.
+
+    Raises:
+        ValueError: what stands behind the space is no number.
+    """
+    task_id, _, redrive = key.partition(" ")
+    return task_id, int(redrive or 0)
 
 
 class _Kind(msgspec.Struct, frozen=True):

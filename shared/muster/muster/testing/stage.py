@@ -70,7 +70,7 @@ class Stage:
 
     async def revoke(self, task_id: str, *, terminate: bool = False) -> None:
         revocation = Revocation(task_id=task_id, at=SystemClock().now(), terminate=terminate, by=1)
-        await self.put(self.topics.control, encode_json(revocation), [], key=task_id.encode())
+        await self.put(self.topics.control, encode_json(revocation), [], key=revocation.key)
 
     def records(self, topic: str) -> list[Record]:
         return self.seen.get(topic, [])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from muster.contracts.control import Order, Revocation, RevocationRule, decode_order, enqueued_at
+from muster.contracts.control import Order, Revocation, RevocationRule, decode_order, enqueued_at, revocation_key
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.errors import UNREADABLE
 from muster.contracts.topics import Topics
@@ -44,7 +44,7 @@ class Control:
         if not self._revocations and not self._rules:
             return None
         enqueued = enqueued_at(task, record.timestamp_ms)
-        named = self._revocations.get(task.task_id.encode())
+        named = self._revocations.get(revocation_key(task.task_id, task.redrive))
         if named is not None and named.covers(task, enqueued=enqueued, started=started):
             return named
         for rule in self._rules.values():

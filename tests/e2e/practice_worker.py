@@ -33,6 +33,8 @@ class Stumble(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     times: int = Field(ge=0, le=5)
+    #: Only there to be large.
+    ballast: str = ""
 
 
 @app.task(time_limit=900)

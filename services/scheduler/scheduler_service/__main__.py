@@ -16,6 +16,7 @@ from muster.contracts.topics import Topics
 from muster.observability.logging import configure_logging, get_logger
 from muster.observability.metrics import BUILD
 from muster.observability.server import AdminServer, CheckResult
+from muster.observability.tracing import configure_tracing
 from muster.settings import Settings
 from pydantic import ValidationError
 
@@ -52,6 +53,7 @@ def main() -> int:
     try:
         settings = Settings()
         configure_logging(settings, SERVICE)
+        configure_tracing(settings.tracing, SERVICE)
         uvloop.run(serve(settings))
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{SERVICE}: {error}\n")

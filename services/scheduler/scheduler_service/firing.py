@@ -8,6 +8,7 @@ import msgspec
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.schedule import Fired, fired_key, rfc3339
 from muster.contracts.topics import Topics
+from muster.observability.tracing import sending
 
 from scheduler_service.outgoing import Outgoing
 from scheduler_service.timetable import Fire
@@ -34,10 +35,13 @@ def to_task(fire: Fire, now: datetime) -> TaskRecord:
 
 def to_records(fire: Fire, topics: Topics, now: datetime) -> list[Outgoing]:
     """The task and its note, to be written in one transaction."""
-    task = to_task(fire, now)
     schedule = fire.schedule
+    lane = topics.lane(schedule.service, schedule.lane)
+    task = to_task(fire, now)
+    with sending(task, lane) as span:
+        task = msgspec.structs.replace(task, traceparent=span.traceparent)
     note = Fired(schedule=schedule.name, instant=fire.instant, task_id=task.task_id, at=now)
     return [
-        (topics.lane(schedule.service, schedule.lane), task.key, task.body, task.headers()),
+        (lane, task.key, task.body, task.headers()),
         (topics.schedules, fired_key(schedule.name), msgspec.json.encode(note), ()),
     ]

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import DELAY_HOPS, DELAY_LATENESS, DELAY_WAITING
+from muster.observability.tracing import forwarded
 from muster.ports import Bookmark, Broker, Clock, Consumer, Record, TopicPartition, TransactionalProducer
 
 from scheduler_service.outgoing import Outgoing, to_dead_letter, to_lane, to_retry_topic
@@ -198,6 +199,7 @@ class Shard:
                 )  # fmt: skip
             elif topic == traveller.destination and traveller.due:
                 DELAY_LATENESS.observe(max(0.0, now - traveller.due))
+                forwarded(task, topic)
 
     def _forget(self) -> None:
         self.ready = False

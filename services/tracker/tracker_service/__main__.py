@@ -14,6 +14,7 @@ from muster.adapters.clock import SystemClock
 from muster.adapters.signed import broker_of
 from muster.contracts.errors import MusterError
 from muster.observability.logging import configure_logging
+from muster.observability.tracing import configure_tracing
 from muster.settings import Settings
 from pydantic import ValidationError
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _serve(settings: Settings) -> None:
     configure_logging(settings, "tracker")
+    configure_tracing(settings.tracing, "tracker")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -17,6 +17,7 @@ from muster.adapters.processes import ProcessCompute
 from muster.adapters.signed import broker_of
 from muster.contracts.errors import BrokerError, ConfigurationError, StoreError
 from muster.observability.logging import configure_logging, get_logger
+from muster.observability.tracing import configure_tracing
 from muster.settings import Settings
 from muster.worker.app import TaskApp
 from muster.worker.lifecycle import Worker
@@ -38,6 +39,7 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
     try:
         settings = settings or Settings()
         configure_logging(settings, app.service)
+        configure_tracing(settings.tracing, app.service)
         uvloop.run(_serve(app, settings))
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{app.service}: {error}\n")

@@ -18,6 +18,7 @@ from muster.client.sync import SyncClient
 from muster.client.transports import HttpTransport, KafkaTransport, Transport
 from muster.contracts.errors import ConfigurationError
 from muster.contracts.topics import Topics
+from muster.observability.tracing import configure_tracing
 from muster.ports import Broker
 
 S = TypeVar("S", bound=BaseSettings)
@@ -55,6 +56,7 @@ def connect(settings: ClientSettings | None = None, *, patience: float = REQUEST
     `patience` is how many seconds a tracker that does not answer is asked again.
     """
     settings = settings or read_settings()
+    configure_tracing(settings.tracing, "client")
     api = TrackerApi(settings, patience=patience)
     transport: Transport
     if settings.way == "api":

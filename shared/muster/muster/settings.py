@@ -79,6 +79,28 @@ class SigningSettings(BaseSettings):
         return parse_keys(self.signing_keys.get_secret_value()) if self.signing_keys is not None else {}
 
 
+class TracingSettings(BaseSettings):
+    """OpenTelemetry's own variables, as far as they decide whether spans are recorded at all."""
+
+    model_config = _CONFIG | SettingsConfigDict(env_prefix="OTEL_")
+
+    #: otlp, console or none; otlp when only an endpoint is set.
+    traces_exporter: Literal["otlp", "console", "none"] | None = None
+    exporter_otlp_endpoint: str | None = None
+    exporter_otlp_traces_endpoint: str | None = None
+    #: muster-<service> when empty.
+    service_name: str | None = None
+    sdk_disabled: bool = False
+
+    @property
+    def enabled(self) -> bool:
+        """An exporter is configured."""
+        if self.sdk_disabled or self.traces_exporter == "none":
+            return False
+        endpoint = self.exporter_otlp_endpoint or self.exporter_otlp_traces_endpoint
+        return self.traces_exporter is not None or endpoint is not None
+
+
 class Settings(BaseSettings):
     """What every service shares. Times in seconds."""
 
@@ -118,6 +140,7 @@ class Settings(BaseSettings):
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     signing: SigningSettings = Field(default_factory=SigningSettings)
 
     @field_validator("lanes", mode="before")

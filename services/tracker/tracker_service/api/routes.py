@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from muster.contracts.states import TERMINAL, TaskState
+from muster.contracts.trace_context import read_traceparent
 
 from tracker_service.api import examples
 from tracker_service.api.bodies import read_body
@@ -91,7 +92,8 @@ async def submit_task(api: TheApi, caller: TheCaller, request: Request) -> Respo
     submission = await read_body(request, Submission, api.tracker.max_body_bytes)
     if submission.idempotency_key is None and (key := request.headers.get("idempotency-key", "")[:200]):
         submission = submission.model_copy(update={"idempotency_key": key})
-    task_id, created = await submit(api, caller, submission)
+    traceparent = read_traceparent("traceparent", request.headers.get("traceparent", "").encode())
+    task_id, created = await submit(api, caller, submission, traceparent)
     url = f"/api/tasks/{task_id}/status"
     headers = {"Location": url} | ({} if created else {"Idempotent-Replayed": "true"})
     return json_response({"task_id": task_id, "status": "PENDING", "status_url": url}, 202, headers)

@@ -12,6 +12,7 @@ from muster.contracts.catalog import TaskDescription
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, Problem
 from muster.contracts.topics import MAX_BODY_BYTES, Lane
+from muster.observability.tracing import sending
 from muster.ports import Record
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -68,15 +69,15 @@ class Submission(BaseModel):
         return now + timedelta(seconds=min(max(self.expires, 0.0), _YEAR.total_seconds()))
 
 
-async def submit(api: Api, caller: Caller, submission: Submission) -> tuple[str, bool]:
-    """The task's id, and whether this request created it.
+async def submit(api: Api, caller: Caller, submission: Submission, traceparent: str | None = None) -> tuple[str, bool]:
+    """The task's id, and whether this request created it; `traceparent` is the caller's own.
 
     Raises:
         ApiError: 403, 422 or 413.
         BrokerError: Kafka did not take it; with an idempotency key it is safe to ask again.
     """
     description = await _described(api, caller, submission)
-    task = _record(api, caller, submission, description)
+    task = msgspec.structs.replace(_record(api, caller, submission, description), traceparent=traceparent)
     if submission.idempotency_key is None:
         await _write(api, task, description, submission)
         return task.task_id, True
@@ -130,8 +131,10 @@ async def _write(api: Api, task: TaskRecord, description: TaskDescription, submi
     task = await hand_in(api.claims, task, now=api.clock.now())
     lane = api.topics.lane(description.service, submission.lane or description.default_lane)
     topic = api.topics.keyed if task.order_key else api.topics.retry if task.not_before else lane
-    headers = task.headers()
-    written = await (await api.producer.send(topic, task.body, key=task.key, headers=headers))
+    with sending(task, topic) as span:
+        task = msgspec.structs.replace(task, traceparent=span.traceparent)
+        headers = task.headers()
+        written = await (await api.producer.send(topic, task.body, key=task.key, headers=headers))
     stamp = int((task.submitted_at or api.clock.now()).timestamp() * 1000)
     record = Record(*written, stamp, task.key, task.body, tuple(headers))
     # The same fold as the projector's, which will meet the same record: whoever comes second changes nothing.

@@ -17,6 +17,7 @@ from muster.client.answers import NotNow, read_answer
 from muster.client.settings import DEFAULT_API_URL, ClientSettings
 from muster.contracts.errors import Unreachable
 from muster.contracts.retry import RetryPolicy
+from muster.observability.tracing import ambient_traceparent
 
 #: 0.1, 0.2, 0.4 ... 2 s, each with jitter, for as long as the caller waits.
 _BACKOFF = RetryPolicy(max_retries=1_000_000, base=0.1, factor=2.0, cap=2.0)
@@ -138,13 +139,19 @@ class TrackerApi:
                 method,
                 path,
                 content=None if body is None else msgspec.json.encode(body),
-                headers=None if body is None else {"Content-Type": "application/json"},
+                headers=_with_trace(None if body is None else {"Content-Type": "application/json"}),
                 params=query,
                 timeout=httpx.Timeout(patience + hold, connect=min(_CONNECT_SECONDS, patience)),
             )
         except httpx.TransportError as error:
             raise NotNow(str(error) or type(error).__name__) from error
         return read_answer(response)
+
+
+def _with_trace(headers: dict[str, str] | None) -> dict[str, str] | None:
+    """The caller's own span goes along, so that the task belongs to its trace."""
+    found = ambient_traceparent()
+    return headers if found is None else {**(headers or {}), "traceparent": found}
 
 
 def _identity(settings: ClientSettings) -> dict[str, str]:

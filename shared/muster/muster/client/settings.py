@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from muster.settings import ClaimCheckSettings, KafkaSettings, SigningSettings
+from muster.settings import ClaimCheckSettings, KafkaSettings, SigningSettings, TracingSettings
 
 #: Where the tracker listens when nothing else is said (TRACKER_HTTP_PORT).
 DEFAULT_API_URL = "http://localhost:8000"
@@ -31,6 +31,7 @@ class ClientSettings(BaseSettings):
     topic_prefix: str = ""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     claims: ClaimCheckSettings = Field(default_factory=ClaimCheckSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     signing: SigningSettings = Field(default_factory=SigningSettings)
 
     @field_validator("api_url")

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
+import msgspec
+
 from muster.claim_check import ClaimCheck, hand_in, required
 from muster.client.api import TrackerApi
 from muster.client.catalog import CatalogReader
@@ -15,6 +17,7 @@ from muster.client.submission import Submission
 from muster.contracts.envelope import TaskRecord
 from muster.contracts.errors import BrokerError, PayloadUnavailable, Unreachable
 from muster.contracts.topics import Lane, Topics
+from muster.observability.tracing import sending
 from muster.ports import Broker, Position, Producer
 
 
@@ -111,7 +114,9 @@ class KafkaTransport:
         lane_topic = self._topics.lane(service, lane or Lane.DEFAULT)
         record = await self._handed_in(submission, submission.record(lane_topic, now=datetime.now(UTC)))
         topic = submission.topic(self._topics, lane_topic)
-        return await producer.send(topic, record.body, key=record.key, headers=record.headers())
+        with sending(record, topic) as span:
+            record = msgspec.structs.replace(record, traceparent=span.traceparent)
+            return await producer.send(topic, record.body, key=record.key, headers=record.headers())
 
     async def _handed_in(self, submission: Submission, record: TaskRecord) -> TaskRecord:
         """The record once everything that it refers to is in the store: a worker may read it the moment it is sent."""

@@ -19,6 +19,7 @@ from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import BUILD
 from muster.observability.server import AdminServer, CheckResult
+from muster.observability.tracing import name_trace, processing, settling
 from muster.ports import Admin, Broker, Clock, Compute
 from muster.settings import Settings
 from muster.worker.acceptance import Acceptances
@@ -29,6 +30,7 @@ from muster.worker.execution import Execution
 from muster.worker.heartbeat import Pulse
 from muster.worker.intake import Intake
 from muster.worker.meters import Meters
+from muster.worker.outcome import DeadLetter, RetryAt
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
 
@@ -213,18 +215,24 @@ class Worker(Generic[R]):
         task = delivery.task
         began = self._clock.monotonic()
         delivery.begun = True
+        topic, group = delivery.record.topic, self._topics.group(self._app.service)
         try:
-            outcome = await self._execution.run(delivery)
-            if delivery.cancel_reason == "fenced":
-                return
-            delivery.settling = True
-            seconds = self._clock.monotonic() - began
-            self._meters.ran(task.task_type, seconds)
-            await self._settlement.settle(delivery, outcome, self._pulse.check)
-            _log.info(
-                "Task settled", action="task.settled", task_id=task.task_id, task_type=task.task_type,
-                attempt=task.attempt, outcome=type(outcome).__name__, seconds=round(seconds, 3),
-            )  # fmt: skip
+            with processing(task, delivery.record, group=group, client=self.id) as span:
+                name_trace(span)
+                outcome = await self._execution.run(delivery)
+                if delivery.cancel_reason == "fenced":
+                    return
+                delivery.settling = True
+                seconds = self._clock.monotonic() - began
+                self._meters.ran(task.task_type, seconds)
+                if isinstance(outcome, RetryAt | DeadLetter):
+                    span.failed(outcome.failure.error)
+                with settling(task, topic, type(outcome).__name__):
+                    await self._settlement.settle(delivery, outcome, self._pulse.check)
+                _log.info(
+                    "Task settled", action="task.settled", task_id=task.task_id, task_type=task.task_type,
+                    attempt=task.attempt, outcome=type(outcome).__name__, seconds=round(seconds, 3),
+                )  # fmt: skip
         except Exception as error:  # noqa: BLE001  what cannot be written stops the worker; recovery brings it back
             self._fail(error)
         finally:

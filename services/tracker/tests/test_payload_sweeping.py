@@ -18,6 +18,8 @@ from muster.contracts.topics import Topics
 from muster.settings import ClaimCheckSettings
 from tracker_service import sweeping
 from tracker_service.database import Pool
+from tracker_service.projection.reading import Reader
+from tracker_service.recovery.barrier import BARRIER_SECONDS, Barrier
 from tracker_service.recovery.leadership import Leadership
 from tracker_service.sweeping import Sweeping
 
@@ -37,8 +39,8 @@ class Scene:
         settings = ClaimCheckSettings(url=f"file://{folder}/payloads", keep_days=7)
         self.store = ClaimStore(settings)
         leads = Leadership(dsn, "sweeping")
-        admin = self.broker.admin()
-        self.sweeping = Sweeping(self.store, pool, admin, leads, self.broker, TOPICS, settings, self.clock)
+        self.barrier = Barrier(self.broker, self.broker.admin(), Reader(TOPICS).topics, self.clock)
+        self.sweeping = Sweeping(self.store, pool, leads, self.barrier, settings, self.clock)
 
     async def payload(self, task_id: str, *, days_old: int = 30) -> Key:
         key = Key((NOW - timedelta(days=days_old)).date(), task_id, sha256(task_id.encode()).hexdigest())
@@ -62,6 +64,7 @@ class Scene:
 async def scene(database: Pool, postgres: str, tmp_path: Path) -> Scene:
     scene = Scene(database, postgres, tmp_path)
     await scene.broker.admin().apply(TOPICS.specs())
+    await scene.barrier.start()
     return scene
 
 
@@ -99,7 +102,7 @@ async def test_nothing_is_judged_while_the_projection_is_behind(scene: Scene) ->
     task = TaskRecord(task_id="not-folded", task_type="noop", body=b"")
     await (await producer.send(TOPICS.lane("media"), task.body, key=task.key, headers=task.headers()))
 
-    monotonic = iter([0.0, sweeping.BARRIER_SECONDS + 1])
+    monotonic = iter([0.0, BARRIER_SECONDS + 1])
     scene.clock.monotonic = lambda: next(monotonic)  # type: ignore[method-assign]  # time passes at the first look
     with pytest.raises(BrokerError, match="the projection is behind"):
         await scene.sweeping.round()

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from muster import __version__
 from muster.adapters.claim_store import open_claim_check
+from muster.claim_check import ClaimCheck
 from muster.contracts.errors import BrokerError, ConfigurationError
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
@@ -168,9 +169,12 @@ class Tracker:
             "waiting": waiting.run, "turns": coordinator.run, "clearing": clearing.run,
         }  # fmt: skip
         if claims is not None:
-            leads = Leadership(self._dsn, topics.group("claim-check"))
-            jobs["payloads"] = Sweeping(claims.store, pool, admin, leads, broker, topics, settings.claims, clock).run
+            jobs["payloads"] = self._sweeping(claims, pool, Barrier(broker, admin, folded, clock)).run
         return api, projector, jobs
+
+    def _sweeping(self, claims: ClaimCheck, pool: Pool, barrier: Barrier) -> Sweeping:
+        leadership = Leadership(self._dsn, self._topics.group("claim-check"))
+        return Sweeping(claims.store, pool, leadership, barrier, self._settings.claims, self._clock)
 
     def _coordinator(self, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str) -> Coordinator:
         # A lock and a pen of its own: whoever leads the recovery need not call tasks too.

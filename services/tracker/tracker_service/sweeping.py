@@ -13,22 +13,19 @@ from datetime import UTC, timedelta
 from muster.contracts.claim_check import Standing, is_garbage
 from muster.contracts.errors import BrokerError, PayloadUnavailable, StoreError
 from muster.contracts.states import TaskState
-from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import PAYLOADS_REMOVED
-from muster.ports import Admin, Broker, Clock, PayloadStore, TopicPartition
+from muster.ports import Clock, PayloadStore
 from muster.settings import ClaimCheckSettings
 
 from tracker_service.database import Pool
 from tracker_service.projection.store import UNAVAILABLE
-from tracker_service.recovery.claims import passed
+from tracker_service.recovery.barrier import Barrier
 from tracker_service.recovery.leadership import Leadership
 
 ROUND_SECONDS = 3600.0
 #: A tracker that has just come up lets its projection catch up first.
 FIRST_SECONDS = 60.0
-BARRIER_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
 #: Tasks asked for, and payloads removed, at a time.
 CHUNK = 1000
 _STANDING = "SELECT task_id, state, finished_at FROM muster.tasks WHERE task_id = ANY($1::text[])"
@@ -43,40 +40,38 @@ class Sweeping:
         self,
         store: PayloadStore,
         pool: Pool,
-        admin: Admin,
         leadership: Leadership,
-        broker: Broker,
-        topics: Topics,
+        barrier: Barrier,
         settings: ClaimCheckSettings,
         clock: Clock,
     ) -> None:
         self._store = store
         self._pool = pool
-        self._admin = admin
         self._leadership = leadership
+        self._barrier = barrier
         self._clock = clock
         self._kept = timedelta(days=settings.keep_days)
-        self._reader = broker.consumer(client_id="muster-tracker-sweep")
-        self._folded = (topics.events, topics.retry, topics.dead_letter, *topics.all_lanes())
 
     async def run(self) -> None:
         """Sweep once an hour until cancelled."""
-        self._reader.assign([])
-        await self._reader.start()
+        await self._barrier.start()
         try:
-            await self._clock.sleep(FIRST_SECONDS)
-            while True:
-                try:
-                    if await self._leadership.connection() is not None:
-                        await self.round()
-                except (BrokerError, StoreError, PayloadUnavailable, *UNAVAILABLE) as error:
-                    _log.warning("A sweep of payloads failed", action="payloads.sweep_failed", error=str(error))
-                finally:
-                    # The lock is for the round: an idle connection for an hour would be one more to lose.
-                    await self._leadership.resign()
-                await self._clock.sleep(ROUND_SECONDS)
+            await self._sweep_hourly()
         finally:
-            await self._reader.stop()
+            await self._barrier.stop()
+
+    async def _sweep_hourly(self) -> None:
+        await self._clock.sleep(FIRST_SECONDS)
+        while True:
+            try:
+                if await self._leadership.connection() is not None:
+                    await self.round()
+            except (BrokerError, StoreError, PayloadUnavailable, *UNAVAILABLE) as error:
+                _log.warning("A sweep of payloads failed", action="payloads.sweep_failed", error=str(error))
+            finally:
+                # The lock is for the round: an idle connection for an hour would be one more to lose.
+                await self._leadership.resign()
+            await self._clock.sleep(ROUND_SECONDS)
 
     async def round(self) -> int:
         """Remove what is garbage now; how many payloads that were.
@@ -88,7 +83,8 @@ class Sweeping:
         keys = await self._store.keys(before=self._clock.now().astimezone(UTC).date())
         if not keys:
             return 0
-        await self._barrier()
+        async with self._pool.acquire() as connection:
+            await self._barrier.pass_in(connection)
         removed = 0
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
@@ -104,14 +100,3 @@ class Sweeping:
     async def _standings(self, task_ids: Collection[str]) -> dict[str, Standing]:
         rows = await self._pool.fetch(_STANDING, list(task_ids))
         return {row["task_id"]: Standing(TaskState(row["state"]), row["finished_at"]) for row in rows}
-
-    async def _barrier(self) -> None:
-        counts = await self._admin.partitions(self._folded)
-        partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-        ends = {partition: end for partition, end in (await self._reader.end_offsets(partitions)).items() if end}
-        deadline = self._clock.monotonic() + BARRIER_SECONDS
-        async with self._pool.acquire() as connection:
-            while not await passed(connection, ends):
-                if self._clock.monotonic() > deadline:
-                    raise BrokerError("the projection is behind: payloads are swept when it has caught up")
-                await self._clock.sleep(_LOOK_SECONDS)

@@ -55,7 +55,7 @@ check: .venv/ready ## Lint, types, import rules, architecture and deployment fil
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/architecture tests/deploy
 
 .PHONY: bench
-bench: .venv/ready ## Throughput and latency, beside the reference document's own stack
+bench: .venv/ready ## Throughput and latency beside the reference document's own stack (ARGS="--against REV": an older Muster)
 	@$(BIN)/python tests/load/bench.py $(ARGS)
 
 .PHONY: chaos

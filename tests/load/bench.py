@@ -1,5 +1,6 @@
 """Measures Muster beside the reference document's own stack, in one run on one machine: what `make bench` runs.
 
+With `--against` the other side is an older revision of Muster, each with its own worker, client and tracker.
 Both stacks use the same PostgreSQL server with the same durability. The procedure is benchmark/rounds.py.
 """
 
@@ -16,10 +17,13 @@ from benchmark.celery_stack import CeleryStack, redis_program
 from benchmark.figures import Figures, Ratios
 from benchmark.muster_stack import MusterStack
 from benchmark.report import as_json, show
+from benchmark.revision import lay_out
 from benchmark.rounds import compare
 from benchmark.stack import BenchError, Stack
 from muster_local.errors import LocalError
-from muster_local.postgres import start_postgres
+from muster_local.home import cache
+from muster_local.kafka import start_kafka
+from muster_local.postgres import PostgresServer, start_postgres
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -39,6 +43,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=100, help="tasks of each idle latency measurement")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument(
+        "--against", metavar="REVISION", help="compare with an older git revision of Muster instead of with Celery"
+    )
     parser.add_argument("--skip-celery", action="store_true")
     parser.add_argument("--skip-muster", action="store_true")
     parser.add_argument(
@@ -48,8 +55,6 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], str | None]:
-    redis = redis_program()
-    skipped = "--skip-celery was given." if options.skip_celery else None if redis else NO_REDIS
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="muster-bench-")))
         # PostgreSQL does not run as root; its own account must be able to enter.
@@ -57,16 +62,7 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], 
         console.print("Starting PostgreSQL, Kafka and the services", style="dim")
         postgres = start_postgres(folder / "postgres")
         cleanup.callback(postgres.stop)
-        pairs: list[tuple[Stack, Figures]] = []
-        muster: MusterStack | None = None
-        if not options.skip_muster:
-            muster = MusterStack(folder, postgres, options.slots, options.profile)
-            cleanup.callback(muster.stop)
-            pairs.append((muster, Figures("muster", options.tasks)))
-        if redis and not skipped:
-            celery = CeleryStack(folder, postgres, redis, options.celery_concurrency)
-            cleanup.callback(celery.stop)
-            pairs.append((celery, Figures("celery", options.celery_tasks)))
+        pairs, skipped = _stacks(options, folder, postgres, cleanup)
         with _progress(console) as bar:
             step = bar.add_task("warming up", total=None)
 
@@ -74,13 +70,45 @@ def _run(options: argparse.Namespace, console: Console) -> tuple[list[Figures], 
                 bar.update(step, description=what, completed=done, total=wanted)
 
             compare(pairs, postgres.identity, options.rounds, options.samples, progress)
-            if muster:
-                progress("muster: projection alone", 0, BACKLOG * options.tasks)
-                pairs[0][1].projection = muster.project_backlog(BACKLOG * options.tasks)
-        if muster and options.profile:
-            muster.stop()
-            muster.show_profile()
+            for stack, figures in pairs:
+                if isinstance(stack, MusterStack):
+                    progress(f"{stack.name}: projection alone", 0, BACKLOG * options.tasks)
+                    figures.projection = stack.project_backlog(BACKLOG * options.tasks)
+        first = pairs[0][0]
+        if isinstance(first, MusterStack) and options.profile:
+            first.stop()
+            first.show_profile()
     return [figures for _, figures in pairs], skipped
+
+
+def _stacks(
+    options: argparse.Namespace, folder: Path, postgres: PostgresServer, cleanup: ExitStack
+) -> tuple[list[tuple[Stack, Figures]], str | None]:
+    """What is compared, started; and why Celery is not part of it."""
+    pairs: list[tuple[Stack, Figures]] = []
+
+    def add(stack: Stack, tasks: int) -> None:
+        cleanup.callback(stack.stop)
+        pairs.append((stack, Figures(stack.name, tasks)))
+
+    if not options.skip_muster:
+        older = lay_out(options.against, folder) if options.against else None
+        kafka = start_kafka(folder / "kafka", cache())
+        cleanup.callback(kafka.stop)
+        add(MusterStack(folder, postgres, kafka, options.slots, profile=options.profile), options.tasks)
+        if older:
+            add(MusterStack(folder, postgres, kafka, options.slots, revision=older), options.tasks)
+    redis = redis_program()
+    if options.against or options.skip_celery or not redis:
+        return pairs, _why_no_celery(options)
+    add(CeleryStack(folder, postgres, redis, options.celery_concurrency), options.celery_tasks)
+    return pairs, None
+
+
+def _why_no_celery(options: argparse.Namespace) -> str:
+    if options.against:
+        return f"--against {options.against} was given."
+    return "--skip-celery was given." if options.skip_celery else NO_REDIS
 
 
 def _progress(console: Console) -> Progress:
@@ -97,7 +125,7 @@ def main() -> int:
     except (BenchError, LocalError) as error:
         console.print(f"[red]The benchmark stopped:[/] {error}")
         return 1
-    ratios = Ratios.of(*figures) if len(figures) == 2 else None
+    ratios = Ratios.of(*figures, revision=bool(options.against)) if len(figures) == 2 else None
     if options.json:
         print(json.dumps(as_json(figures, ratios, skipped), indent=2))  # noqa: T201
     else:

@@ -1,4 +1,4 @@
-"""Muster's own stack: Kafka, the tracker with its projection, one worker process. Starts it, feeds it, stops it."""
+"""Muster's own stack: the tracker with its projection and one worker process. Starts it, feeds it, stops it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-from benchmark.stack import LOAD, BenchError, Table, alive, producer, run_until
+from benchmark.revision import OURS, Revision
+from benchmark.stack import BenchError, Table, alive, producer, run_until
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.topics import Topics
 from muster.ports import TopicPartition
 from muster.settings import KafkaSettings
 from muster_local import processes
-from muster_local.home import cache
-from muster_local.kafka import start_kafka
+from muster_local.kafka import KafkaServer
 from muster_local.ports import free_port, wait_until
 from muster_local.postgres import PostgresServer
 from muster_local.processes import ProcessIdentity
@@ -30,31 +30,30 @@ _PROFILE_LINES = 25
 
 
 class MusterStack:
-    """Everything a task needs; the scheduler and the media service have no part in a no-op task."""
+    """Everything a task needs; the scheduler and the media service have no part in a no-op task.
 
-    name = "muster"
+    Several revisions share one Kafka, each under a prefix of its own, so that all meet a broker that is as warm.
+    """
 
-    def __init__(self, folder: Path, postgres: PostgresServer, slots: int, profile: str | None) -> None:
+    def __init__(
+        self, folder: Path, postgres: PostgresServer, kafka: KafkaServer, slots: int, *, revision: Revision = OURS,
+        profile: str | None = None,
+    ) -> None:  # fmt: skip
+        self.name = revision.name
+        self._revision = revision
         self._folder = folder
         self._profile = profile
-        self._topics = Topics()
-        self._kafka = start_kafka(folder / "kafka", cache())
-        self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=self._kafka.bootstrap))
-        dsn = postgres.create_database("muster")
-        self._env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "KAFKA_"))},
-            "KAFKA_BOOTSTRAP_SERVERS": self._kafka.bootstrap,
-            "DATABASE_URL": dsn,
-            "MUSTER_SLOTS": str(slots),
-            "MUSTER_LOG_LEVEL": "warning",
-            "TRACKER_HTTP_HOST": "127.0.0.1",
-            "TRACKER_HTTP_PORT": str(free_port()),
-        }
-        asyncio.run(self._apply_topics())
+        word = revision.name.replace(" ", "_")
+        self._topics = Topics(f"{word}.")
+        self._kafka = kafka
+        self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=kafka.bootstrap))
+        dsn = postgres.create_database(word)
+        self._env = self._environment(dsn, slots)
+        self._run("-m", "muster.cli", "topics", "apply")
         self._run("-m", "tracker_service", "migrate")
         self._table = Table(dsn, _COUNT)
         self.start_tracker()
-        self._worker = self._start("worker", str(LOAD / "noop_worker.py"))
+        self._worker = self._start("worker", str(revision.load / "noop_worker.py"))
         if not wait_until(lambda: asyncio.run(self._announced()), timeout_seconds=_READY_SECONDS):
             self.check()
             raise BenchError(f"the worker did not announce itself within {_READY_SECONDS:g} s")
@@ -66,23 +65,24 @@ class MusterStack:
         processes.stop(self._tracker)
 
     def produce(self, mode: str, count: int) -> subprocess.Popen[str]:
-        return producer(LOAD / "muster_producer.py", mode, count, self._env)
+        return producer(self._revision.load / "muster_producer.py", mode, count, self._env)
 
     def succeeded(self) -> int:
         return self._table.count()
 
     @property
     def parts(self) -> dict[str, ProcessIdentity]:
-        return {"muster worker": self._worker, "muster tracker": self._tracker, "kafka": self._kafka.identity}
+        own = {f"{self.name} worker": self._worker, f"{self.name} tracker": self._tracker}
+        return {**own, "kafka": self._kafka.identity}
 
     def check(self) -> None:
-        alive("the worker", self._worker, self._folder / "worker.log")
-        alive("the tracker", self._tracker, self._folder / "tracker.log")
+        alive("the worker", self._worker, self._log("worker"))
+        alive("the tracker", self._tracker, self._log("tracker"))
         alive("Kafka", self._kafka.identity, self._kafka.log)
 
     def stop(self) -> None:
         self._table.close()
-        for part in (self._worker, self._tracker, self._kafka.identity):
+        for part in (self._worker, self._tracker):
             processes.stop(part)
 
     def show_profile(self) -> None:
@@ -114,7 +114,24 @@ class MusterStack:
 
     def _start(self, name: str, *command: str) -> ProcessIdentity:
         profile = ["-m", "cProfile", "-o", str(self._profile_file(name))] if name == self._profile else []
-        return processes.start([sys.executable, *profile, *command], log=self._folder / f"{name}.log", env=self._env)
+        return processes.start([sys.executable, *profile, *command], log=self._log(name), env=self._env)
+
+    def _environment(self, dsn: str, slots: int) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "KAFKA_"))}
+        return {
+            **kept,
+            **self._revision.env,
+            "KAFKA_BOOTSTRAP_SERVERS": self._kafka.bootstrap,
+            "DATABASE_URL": dsn,
+            "MUSTER_TOPIC_PREFIX": self._topics.prefix,
+            "MUSTER_SLOTS": str(slots),
+            "MUSTER_LOG_LEVEL": "warning",
+            "TRACKER_HTTP_HOST": "127.0.0.1",
+            "TRACKER_HTTP_PORT": str(free_port()),
+        }
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{self._topics.prefix}{name}.log"
 
     def _profile_file(self, name: str) -> Path:
         return self._folder / f"{name}.profile"
@@ -123,12 +140,6 @@ class MusterStack:
         done = subprocess.run([sys.executable, *command], env=self._env, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise BenchError(f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-1000:]}")
-
-    async def _apply_topics(self) -> None:
-        admin = self._broker.admin()
-        await admin.start()
-        await admin.apply(self._topics.specs())
-        await admin.stop()
 
     async def _announced(self) -> bool:
         return await self._end_offsets([TopicPartition(self._topics.catalog, 0)]) > 0

@@ -6,14 +6,15 @@ Only `ce_id` and `ce_type` are required, so that any producer in any language ca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
 
 from muster.contracts.claim_check import Reference, read_reference
 from muster.contracts.errors import UNREADABLE, InvalidRecord, Problem, Unauthenticated
+from muster.contracts.header_values import Reader, read_instant, read_text, refuse, whole_number, write_instant
 from muster.contracts.signature import REFUSAL, SIGNATURE
 from muster.contracts.topics import MAX_BODY_BYTES
 from muster.contracts.trace_context import read_traceparent
@@ -27,8 +28,6 @@ MAX_SEQUENCED = 10**9
 MAX_EXTRA_BYTES = 64 * 1024
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
-_DIGITS = re.compile(r"[0-9]{1,19}")
-Reader = Callable[[str, bytes], Any]
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -120,7 +119,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
             ("content-type", b"application/json"),
         ]
         if self.submitted_at is not None:
-            headers.append(("ce_time", _stamp(self.submitted_at)))
+            headers.append(("ce_time", write_instant(self.submitted_at)))
         for name, number, default in (
             ("task-attempt", self.attempt, 1), ("task-delivery", self.delivery, 1), ("task-redrive", self.redrive, 0),
             ("task-handover", self.handover, 0), ("task-unknown", self.unknown, 0),
@@ -130,7 +129,7 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
                 headers.append((name, b"%d" % number if number is not None else b""))
         for name, instant in (("task-notbefore", self.not_before), ("task-expires", self.expires)):
             if instant is not None:
-                headers.append((name, _stamp(instant)))
+                headers.append((name, write_instant(instant)))
         for name, text in (
             ("task-route", self.route), ("task-root", self.root), ("task-parent", self.parent),
             ("task-group", self.group), ("task-key", self.order_key), ("task-left", self.left),
@@ -178,14 +177,14 @@ def parse_task(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Tas
             field, read = reader
             fields[field] = read(name, raw)
     if value is not None and len(value) > MAX_BODY_BYTES:
-        _refuse("the record's value", f"at most {MAX_BODY_BYTES:,} bytes", f"{len(value):,} bytes")
+        refuse("the record's value", f"at most {MAX_BODY_BYTES:,} bytes", f"{len(value):,} bytes")
     task_id, task_type = fields.get("task_id"), fields.get("task_type")
     if task_id is None or not _ID.fullmatch(task_id):
-        _refuse("header ce_id (the task id)", "1 to 200 printable ASCII characters without spaces", task_id)
+        refuse("header ce_id (the task id)", "1 to 200 printable ASCII characters without spaces", task_id)
     if task_type is None or not _TYPE.fullmatch(task_type):
-        _refuse("header ce_type (the task type)", "a name such as generate_pdf_report", task_type)
+        refuse("header ce_type (the task type)", "a name such as generate_pdf_report", task_type)
     if extra and sum(len(name) + len(raw) for name, raw in extra) > MAX_EXTRA_BYTES:
-        _refuse("headers that are not ours", f"at most {MAX_EXTRA_BYTES:,} bytes together", "more")
+        refuse("headers that are not ours", f"at most {MAX_EXTRA_BYTES:,} bytes together", "more")
     for ignored in _IGNORED:
         fields.pop(ignored, None)
     if "handed_back" in fields:
@@ -197,45 +196,6 @@ def _plausible(back: HandedBack, delivery: int) -> HandedBack | None:
     """Without more hand-backs than deliveries before this one: a stranger's header would keep a poison task alive."""
     count = min(back.count, delivery - 1)
     return msgspec.structs.replace(back, count=count) if count else None
-
-
-def _refuse(what: str, wanted: str, got: str | None) -> NoReturn:
-    found = "it is missing" if got is None else f"got {got[:80]!r}"
-    raise InvalidRecord(f"{what} must be {wanted}; {found}")
-
-
-def _text(name: str, raw: bytes) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRecord(f"header {name} is not UTF-8 text") from error
-    if len(text) > 1000 or "\x00" in text:
-        _refuse(f"header {name}", "at most 1,000 characters without NUL", text)
-    return text
-
-
-def _whole_number(low: int, high: int) -> Reader:
-    def read(name: str, raw: bytes) -> int:
-        text = _text(name, raw)
-        if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-            _refuse(f"header {name}", f"a whole number from {low} to {high}", text)
-        return int(text)
-
-    return read
-
-
-def _instant(name: str, raw: bytes) -> datetime:
-    text = _text(name, raw)
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(f"header {name}", "an RFC 3339 instant such as 2026-11-23T08:00:00Z", text)
-    if instant.tzinfo is None:
-        _refuse(f"header {name}", "an RFC 3339 instant with its offset (Z)", text)
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        _refuse(f"header {name}", "an instant between the years 1 and 9999 in UTC", text)
 
 
 def _failure(name: str, raw: bytes) -> Failure:
@@ -251,16 +211,12 @@ def _handed_back(name: str, raw: bytes) -> HandedBack:
     except UNREADABLE as error:
         raise InvalidRecord(f"header {name} cannot be read: {error}") from error
     if not (0 < back.count <= MAX_ATTEMPT and 0 < back.delivery <= MAX_ATTEMPT):
-        _refuse(f"header {name}", f"counted from 1 to {MAX_ATTEMPT}", f"{back.count}, {back.delivery}")
+        refuse(f"header {name}", f"counted from 1 to {MAX_ATTEMPT}", f"{back.count}, {back.delivery}")
     return back
 
 
 def _unauthenticated(name: str, raw: bytes) -> NoReturn:
     raise Unauthenticated(f"nobody vouches for this record: {raw.decode(errors='replace')[:400]}")
-
-
-def _stamp(instant: datetime) -> bytes:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 def _json_kind(value: object) -> str:
@@ -270,27 +226,27 @@ def _json_kind(value: object) -> str:
 
 #: Header name -> field of TaskRecord and how its bytes are read; an empty header counts as absent.
 _READERS: dict[str, tuple[str, Reader]] = {
-    "ce_specversion": ("specversion", _text),
-    "ce_id": ("task_id", _text),
-    "ce_type": ("task_type", _text),
-    "ce_source": ("source", _text),
-    "ce_time": ("submitted_at", _instant),
-    "content-type": ("content_type", _text),
-    "task-attempt": ("attempt", _whole_number(1, MAX_ATTEMPT)),
-    "task-delivery": ("delivery", _whole_number(1, MAX_ATTEMPT)),
-    "task-notbefore": ("not_before", _instant),
-    "task-expires": ("expires", _instant),
-    "task-route": ("route", _text),
-    "task-root": ("root", _text),
-    "task-parent": ("parent", _text),
-    "task-group": ("group", _text),
-    "task-submitter": ("submitter", _whole_number(0, 2**63 - 1)),
-    "task-key": ("order_key", _text),
-    "task-redrive": ("redrive", _whole_number(0, MAX_ATTEMPT)),
-    "task-handover": ("handover", _whole_number(0, MAX_ATTEMPT)),
-    "task-unknown": ("unknown", _whole_number(0, MAX_ATTEMPT)),
-    "task-left": ("left", _text),
-    "task-sequenced": ("sequenced", _whole_number(0, MAX_SEQUENCED)),
+    "ce_specversion": ("specversion", read_text),
+    "ce_id": ("task_id", read_text),
+    "ce_type": ("task_type", read_text),
+    "ce_source": ("source", read_text),
+    "ce_time": ("submitted_at", read_instant),
+    "content-type": ("content_type", read_text),
+    "task-attempt": ("attempt", whole_number(1, MAX_ATTEMPT)),
+    "task-delivery": ("delivery", whole_number(1, MAX_ATTEMPT)),
+    "task-notbefore": ("not_before", read_instant),
+    "task-expires": ("expires", read_instant),
+    "task-route": ("route", read_text),
+    "task-root": ("root", read_text),
+    "task-parent": ("parent", read_text),
+    "task-group": ("group", read_text),
+    "task-submitter": ("submitter", whole_number(0, 2**63 - 1)),
+    "task-key": ("order_key", read_text),
+    "task-redrive": ("redrive", whole_number(0, MAX_ATTEMPT)),
+    "task-handover": ("handover", whole_number(0, MAX_ATTEMPT)),
+    "task-unknown": ("unknown", whole_number(0, MAX_ATTEMPT)),
+    "task-left": ("left", read_text),
+    "task-sequenced": ("sequenced", whole_number(0, MAX_SEQUENCED)),
     "task-failure": ("failure", _failure),
     "task-handback": ("handed_back", _handed_back),
     "task-claim-check": ("reference", read_reference),

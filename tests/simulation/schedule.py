@@ -42,6 +42,9 @@ class Report:
 class Schedule:
     """The processes of one installation and what befalls them."""
 
+    #: Whoever has not ended by then (seconds) is stuck.
+    patience = PATIENCE
+
     def __init__(self, seed: int, mutation: Mutation | None = None) -> None:
         self._seed, self._mutation = seed, mutation
         self._timeline = Timeline(seed)
@@ -64,7 +67,7 @@ class Schedule:
             self._submit(plan)
         self._timeline.after(self._timeline.random.uniform(0.1, 3.0), self._trouble)
         self._supervise()
-        self._timeline.run(PATIENCE, self._finished)
+        self._timeline.run(self.patience, self._finished)
         for task_id in self._plans:
             if not self._projection.ended(task_id):
                 row = self._projection.fold.tasks.get(task_id)

@@ -51,6 +51,9 @@ class TurnsProjection(Projection):
 class TurnsSchedule(Schedule):
     """Two keys of three tasks, two tasks without; the one task type is paused now and then."""
 
+    #: Three tasks, one after another, each with its retries.
+    patience = 1500.0
+
     def __init__(self, seed: int, broken: TurnsMutation | None = None) -> None:
         self._broken = broken
         self._calls_lock = Lock()

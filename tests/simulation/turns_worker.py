@@ -28,6 +28,7 @@ class TurnsMutation(Enum):
 
     RUN_UNCALLED = "a worker runs a keyed task that nobody called"
     BEGIN_UNACCEPTED = "a keyed task begins, and tells its success, before its acceptance is confirmed"
+    BEGIN_UNFENCED = "a worker that woke up begins a keyed task before it looks at the age of its heartbeat"
     FORGET_CALLS = "a task that comes back to the door does not say how often it was called"
     BUSY_IGNORED = "the next task of a key is called while the one in front has not ended"
     STANDING_IGNORED = "a task is called although it goes on elsewhere"
@@ -160,6 +161,9 @@ class TurnsWorker(Worker):
     def _resolve(self, batch: Batch, confirmed: bool) -> None:
         super()._resolve(batch, confirmed)
         if not confirmed or self._broken is TurnsMutation.BEGIN_UNACCEPTED:
+            return
+        if self.age > FENCE and self._broken is not TurnsMutation.BEGIN_UNFENCED:
+            self.die()
             return
         for delivery in batch.deliveries:
             if delivery.task.order_key is not None and not delivery.ended:

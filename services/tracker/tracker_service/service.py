@@ -155,8 +155,7 @@ class Tracker:
         waiting = Waiting(pool, self._dsn)
         claims = open_claim_check(settings.claims)
         catalog = Catalog(pool, clock)
-        coordinator = self._coordinator(admin, folded, catalog, beats.id)
-        clearing = Clearing(pool, admin, Barrier(broker, admin, folded, clock), topics, clock)
+        turns = self._turns(pool, admin, folded, catalog, beats.id)
         tracker = self._tracker
         api = Api(
             settings=settings, tracker=tracker, topics=topics, clock=clock, pool=pool, store=store, reader=reader,
@@ -166,7 +165,7 @@ class Tracker:
         )  # fmt: skip
         jobs = {
             "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
-            "waiting": waiting.run, "turns": coordinator.run, "clearing": clearing.run,
+            "waiting": waiting.run, **turns,
         }  # fmt: skip
         if claims is not None:
             jobs["payloads"] = self._sweeping(claims, pool, Barrier(broker, admin, folded, clock)).run
@@ -176,14 +175,20 @@ class Tracker:
         leadership = Leadership(self._dsn, self._topics.group("claim-check"))
         return Sweeping(claims.store, pool, leadership, barrier, self._settings.claims, self._clock)
 
-    def _coordinator(self, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str) -> Coordinator:
+    def _turns(
+        self, pool: Pool, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str
+    ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """The jobs that call tasks out of the waiting room."""
+        broker, topics, clock = self._broker, self._topics, self._clock
         # A lock and a pen of its own: whoever leads the recovery need not call tasks too.
-        group = self._topics.group("turns")
-        fence = Fence(lambda: self._broker.transactional_producer(group), group)
-        calling = Calling(fence, self._topics, catalog.find, name, self._clock)
+        group = topics.group("turns")
+        fence = Fence(lambda: broker.transactional_producer(group), group)
+        calling = Calling(fence, topics, catalog.find, name, clock)
         # A pause that was ordered must be known too.
-        barrier = Barrier(self._broker, admin, folded | {self._topics.control}, self._clock)
-        return Coordinator(Leadership(self._dsn, group), fence, barrier, calling, self._clock)
+        barrier = Barrier(broker, admin, folded | {topics.control}, clock)
+        coordinator = Coordinator(Leadership(self._dsn, group), fence, barrier, calling, clock)
+        clearing = Clearing(pool, admin, Barrier(broker, admin, folded, clock), topics, clock)
+        return {"turns": coordinator.run, "clearing": clearing.run}
 
     def _uvicorn(self, api: Api) -> uvicorn.Config:
         return uvicorn.Config(

@@ -22,8 +22,6 @@ from muster.contracts.trace_context import read_traceparent
 Headers = tuple[tuple[str, bytes], ...]
 
 MAX_ATTEMPT = 10_000
-#: Twice this number fits the 32 bits in which the tracker keeps a stage.
-MAX_SEQUENCED = 10**9
 #: What a producer may add of its own; with the largest body it must still fit a retry record.
 MAX_EXTRA_BYTES = 64 * 1024
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -131,9 +129,8 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
             if instant is not None:
                 headers.append((name, write_instant(instant)))
         for name, text in (
-            ("task-route", self.route), ("task-root", self.root), ("task-parent", self.parent),
-            ("task-group", self.group), ("task-key", self.order_key), ("task-left", self.left),
-            ("traceparent", self.traceparent),
+            ("task-route", self.route), ("task-root", self.root), ("task-left", self.left), ("task-group", self.group),
+            ("task-parent", self.parent), ("task-key", self.order_key), ("traceparent", self.traceparent),
         ):  # fmt: skip
             if text is not None:
                 headers.append((name, text.encode()))
@@ -246,7 +243,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "task-handover": ("handover", whole_number(0, MAX_ATTEMPT)),
     "task-unknown": ("unknown", whole_number(0, MAX_ATTEMPT)),
     "task-left": ("left", read_text),
-    "task-sequenced": ("sequenced", whole_number(0, MAX_SEQUENCED)),
+    "task-sequenced": ("sequenced", whole_number(0, 10**9)),
     "task-failure": ("failure", _failure),
     "task-handback": ("handed_back", _handed_back),
     "task-claim-check": ("reference", read_reference),

@@ -46,6 +46,7 @@ class Execution(Generic[R]):
         clock: Clock,
         report: Report,
         claims: ClaimCheck | None = None,
+        check_fence: Callable[[], None] = lambda: None,
     ) -> None:
         self._app = app
         self._resources = resources
@@ -53,10 +54,15 @@ class Execution(Generic[R]):
         self._clock = clock
         self._report = report
         self._claims = claims
+        self._check_fence = check_fence
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
 
     async def run(self, delivery: Delivery) -> Outcome:
-        """The outcome of one delivery; raises nothing but a bug of the engine."""
+        """The outcome of one delivery.
+
+        Raises:
+            Fenced: a keyed task may not begin here any more; anything else is a bug of the engine.
+        """
         record = delivery.task
         if delivery.cancel_reason is not None:
             return self._outcome_of_cancellation(delivery)
@@ -66,6 +72,12 @@ class Execution(Generic[R]):
         try:
             if not await _is_ours(delivery):
                 return Abandon()
+        except asyncio.CancelledError:
+            return self._outcome_of_cancellation(delivery)
+        if record.order_key is not None:
+            # A process that was frozen meanwhile wakes up here.
+            self._check_fence()
+        try:
             result = await self._call(task, delivery)
             return Succeed(encode_result(result))
         except asyncio.CancelledError:

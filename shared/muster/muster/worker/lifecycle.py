@@ -127,7 +127,7 @@ class Worker(Generic[R]):
         stack.push_async_callback(self._compute.close)
         # An app without resources is a TaskApp[None].
         self._execution = Execution(
-            self._app, cast(R, resources), self._compute, self._clock, self._report, self._claims
+            self._app, cast(R, resources), self._compute, self._clock, self._report, self._claims, self._pulse.check
         )
         await self._announce()
         await self._pulse.beat()

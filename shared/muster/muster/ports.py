@@ -155,6 +155,12 @@ class Consumer(Protocol):
         Next offsets computed from records alone never reach the end of a partition that ends with a marker.
         """
 
+    def backlog(self) -> int:
+        """Records that wait in the assigned partitions, as far as the broker has told: nothing is asked for.
+
+        Transaction markers may be counted too.
+        """
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None: ...
 
     def pause(self, partitions: Collection[TopicPartition]) -> None: ...

@@ -188,6 +188,17 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             raise broker_error(f"tell the position in {_named([partition])}", error) from error
         return position
 
+    def backlog(self) -> int:
+        """From the last answer to a fetch; aiokafka's public accessors leave out where reading stands."""
+        subscription = self._client._subscription.subscription if self._client is not None else None
+        assignment = subscription.assignment if subscription is not None else None
+        if assignment is None:
+            return 0
+        states = [assignment.state_value(partition) for partition in assignment.tps]
+        return sum(
+            max(0, state.lso - state.position) for state in states if state.has_valid_position and state.lso is not None
+        )
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None:
         try:
             await self._running().seek_to_beginning(*_theirs(partitions))

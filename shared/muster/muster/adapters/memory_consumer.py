@@ -172,6 +172,9 @@ class MemoryConsumer:
         self._check_owned([partition])
         return self._positions[partition]
 
+    def backlog(self) -> int:
+        return sum(max(0, self._log.end(partition) - here) for partition, here in self._positions.items())
+
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None:
         self._check_owned(partitions)
         self._positions.update(dict.fromkeys(partitions, 0))

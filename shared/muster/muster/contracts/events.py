@@ -93,6 +93,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str
     slots: int
     running: int
+    #: Records in its partitions that it has not taken yet.
+    waiting: int = 0
     #: Task ids now running (at most 100 are named).
     tasks: tuple[str, ...] = ()
     #: topic:partition of what it owns, so that a full worker can hand over.

@@ -58,6 +58,7 @@ COMMITS_REFUSED = _counter("commits_refused", "Acceptances refused because the g
 REBALANCES = _counter("rebalances", "Times the group gave this worker a new assignment.", "service")
 BEAT_AGE = _gauge("beat_age_seconds", "Since the last acknowledged heartbeat.", "service")
 HANDED_BACK = _counter("tasks_handed_back", "Tasks given back unfinished by a draining worker.", "service")
+HANDED_OVER = _counter("tasks_handed_over", "Tasks that a full worker passed on to an idle one.", "service")
 
 # Tracker
 PROJECTED = _counter("records_projected", "Records folded into PostgreSQL.", "topic")

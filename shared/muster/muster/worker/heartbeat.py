@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,10 +17,14 @@ from muster.contracts.events import Heartbeat, encode_json
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import BEAT_AGE
-from muster.ports import Clock, Producer, TopicPartition
+from muster.ports import Clock, Consumer, Producer
 from muster.settings import Settings
+from muster.worker.peers import Peers
+from muster.worker.sharing import Load, worth_telling
 from muster.worker.slots import Slots
 
+#: How often a worker with peers looks whether its load has changed: what two looks in a row see is told at once.
+LOOK_SECONDS = 0.03
 #: More running tasks than this are counted, not named.
 MAX_NAMED = 100
 
@@ -44,7 +47,8 @@ class Pulse:
         worker: str,
         clock: Clock,
         slots: Slots,
-        assignment: Callable[[], frozenset[TopicPartition]],
+        consumer: Consumer,
+        peers: Peers,
     ) -> None:
         self._producer = producer
         self._topic = topics.workers
@@ -53,7 +57,9 @@ class Pulse:
         self._worker = worker
         self._clock = clock
         self._slots = slots
-        self._assignment = assignment
+        self._consumer = consumer
+        self._peers = peers
+        self._told = Load(0, 0, frozenset())
         self._leaving = False
         self._started_at: datetime = clock.now()
         #: When the last beat that was acknowledged had been sent: the tracker cannot have seen it earlier.
@@ -76,12 +82,32 @@ class Pulse:
             await self.beat()
             BEAT_AGE.labels(self._service).set(self.age)
             self.check()
-            await self._clock.sleep(self._settings.beat_seconds)
+            await self._until_next()
 
     def check(self) -> None:
         """Raises Fenced when this worker may have been declared dead: it must write no outcome any more."""
         if self.age > self._settings.fence_seconds:
             raise Fenced(f"no heartbeat of {self._worker} was acknowledged for {self.age:.0f} s; it stops itself")
+
+    async def _until_next(self) -> None:
+        """Sleep until the next beat is due, or until the others should hear at once what has become of this worker.
+
+        A change must have lasted: slots that are full and free again within milliseconds are nobody's business.
+        """
+        due = self._clock.monotonic() + self._settings.beat_seconds
+        changed = False
+        while (left := due - self._clock.monotonic()) > 0:
+            peers = self._peers.present()
+            # Who is alone has nobody to tell.
+            await self._clock.sleep(min(left, LOOK_SECONDS) if peers else left)
+            before, changed = changed, worth_telling(self._told, self._load(), peers)
+            if before and changed and peers:
+                # The intake may be waiting for the same news: that a record waits behind full slots.
+                self._slots.wake()
+                return
+
+    def _load(self) -> Load:
+        return Load.of(self._slots.free, self._consumer.backlog(), self._consumer.assignment())
 
     async def leave(self) -> None:
         """Say good-bye: every beat from now on says that this worker leaves."""
@@ -101,7 +127,8 @@ class Pulse:
             )
 
     def _say(self) -> bytes:
-        running = [delivery.task.task_id for delivery in self._slots]
+        tasks = [delivery.task.task_id for delivery in self._slots]
+        self._told = self._load()
         return encode_json(
             Heartbeat(
                 worker=self._worker,
@@ -110,9 +137,10 @@ class Pulse:
                 host=platform.node(),
                 version=__version__,
                 slots=self._slots.capacity,
-                running=len(running),
-                tasks=tuple(running[:MAX_NAMED]),
-                partitions=tuple(sorted(self._assignment())),
+                running=self._slots.running,
+                waiting=self._consumer.backlog(),
+                tasks=tuple(tasks[:MAX_NAMED]),
+                partitions=tuple(sorted(self._told.partitions)),
                 started_at=self._started_at,
                 rss_bytes=_rss_bytes(),
                 leaving=self._leaving,

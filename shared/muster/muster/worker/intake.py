@@ -6,7 +6,7 @@ That a record counts as taken only once its offset is committed is acceptance.py
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from muster.contracts.dead_letter import task_of_unreadable
 from muster.contracts.envelope import TaskRecord, parse_task
@@ -22,8 +22,11 @@ from muster.worker.meters import Meters
 from muster.worker.outcome import outcome_of_invalid
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
+from muster.worker.surplus import Surplus
 
 IDLE_POLL_SECONDS = 0.5
+
+Lanes = dict[Lane, list[TopicPartition]]
 
 _log = get_logger(__name__)
 
@@ -38,6 +41,7 @@ class Intake:
         settlement: Settlement,
         control: Control,
         slots: Slots,
+        surplus: Surplus,
         clock: Clock,
         meters: Meters,
         topics: Topics,
@@ -49,12 +53,15 @@ class Intake:
         self._settlement = settlement
         self._control = control
         self._slots = slots
+        self._surplus = surplus
         self._clock = clock
         self._meters = meters
         self._topics = topics
         self._service = service
         self._begin = begin
-        self._lanes: dict[Lane, list[TopicPartition]] = {}
+        self._lanes: Lanes = {}
+        #: Partitions whose next record must wait for a slot of this worker.
+        self._staying: set[TopicPartition] = set()
         self._stopping = False
         #: Next offset after the last one taken, under any assignment.
         self._taken: dict[TopicPartition, int] = {}
@@ -67,15 +74,14 @@ class Intake:
     async def run(self) -> None:
         """Poll and accept until `stop`."""
         while not self._stopping:
-            if self._slots.free <= 0:
-                await self._slots.changed()
-                continue
-            records = await self._poll(self._slots.free)
+            records = await self._next_records()
             generation = self._acceptances.generation
-            for record in records:
+            for number, record in enumerate(records):
                 if not await self._may_take(record, generation):
                     break  # uncommitted, so the new owner gets them
-                await self._accept(record, generation)
+                if not await self._accept(record, generation):
+                    await self._put_back(records[number:], generation)
+                    break
 
     def stop(self) -> None:
         """Accept nothing more once the poll under way has ended."""
@@ -92,24 +98,51 @@ class Intake:
         self._lanes = {
             lane: [p for p in partitions if p.topic == self._topics.lane(self._service, lane)] for lane in Lane
         }
+        self._staying.clear()
         self._acceptances.go_on()
         self._meters.rebalances.inc()
         _log.info("Assigned", action="intake.assigned", partitions=len(partitions))
 
-    async def _poll(self, free: int) -> list[Record]:
-        """At most `free` records, all of the assignment in force when it returns."""
+    async def _next_records(self) -> list[Record]:
+        """As many as there are free slots; when there is none, as many as others have idle for us."""
+        if self._slots.free > 0:
+            self._staying.clear()
+            return await self._poll(self._slots.free)
+        room, reachable = self._surplus.room()
+        lanes = {
+            lane: [p for p in partitions if p.topic in reachable and p not in self._staying]
+            for lane, partitions in self._lanes.items()
+        }
+        if room <= 0 or not any(lanes.values()):
+            await self._slots.changed()
+            return []
+        return await self._poll(room, lanes)
+
+    async def _poll(self, room: int, lanes: Lanes | None = None) -> list[Record]:
+        """At most `room` records, all of the assignment in force when it returns; from these partitions only."""
         self._turn += 1
         records: list[Record] = []
         generation = self._acceptances.generation
         for lane in order_of_turn(self._turn):
-            partitions = self._lanes.get(lane)
-            if partitions and len(records) < free:
-                polled = await self._consumer.poll(max_records=free - len(records), timeout=0, only=partitions)
+            partitions = (self._lanes if lanes is None else lanes).get(lane)
+            if partitions and len(records) < room:
+                polled = await self._consumer.poll(max_records=room - len(records), timeout=0, only=partitions)
                 if generation != self._acceptances.generation:
                     # What was polled before the move is not ours any more; the new owner reads it again.
-                    generation, records = self._acceptances.generation, []
+                    generation, records, lanes = self._acceptances.generation, [], None
                 records += polled
-        return records or await self._consumer.poll(max_records=free, timeout=IDLE_POLL_SECONDS)
+        only = None if lanes is None else [partition for owned in lanes.values() for partition in owned]
+        return records or await self._consumer.poll(max_records=room, timeout=IDLE_POLL_SECONDS, only=only)
+
+    async def _put_back(self, records: Sequence[Record], generation: int) -> None:
+        """Read these again later; they wait for a slot of this worker, or for others to be idle again."""
+        if not self._acceptances.open_in(generation):
+            return
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(record.source, record.offset)
+        for partition, offset in first.items():
+            await self._consumer.seek(partition, offset)
 
     async def _may_take(self, record: Record, generation: int) -> bool:
         """False when the group moved meanwhile, or this worker stops.
@@ -131,24 +164,37 @@ class Intake:
             for delivery in self._slots
         )
 
-    async def _accept(self, record: Record, generation: int) -> None:
+    async def _accept(self, record: Record, generation: int) -> bool:
+        """Claim a record and begin its task, here or elsewhere; False when neither has room for it."""
         try:
             task = parse_task(record.headers, record.value)
         except InvalidRecord as error:
             self._acceptances.gather(record, await self._refuse(record, error), generation)
-            return
+            return True
         instead = await self._instead_of_start(record, task)
         if instead is not None:
             self._acceptances.gather(record, instead, generation)
-            return
+            return True
+        elsewhere = None
+        if self._slots.free <= 0:
+            if not self._surplus.may_travel(task):
+                self._staying.add(record.source)
+                return False
+            elsewhere = self._surplus.reserve(task, record.topic)
+            if elsewhere is None:
+                return False
         claimed = await self._settlement.started(record, task)
         if not self._acceptances.gather(record, claimed, generation):
             await self._settlement.abandoned(record, task)
-            return
+            return True
         delivery = self._acceptances.deliver(record, task, self._clock.now())
-        self._slots.take(delivery)
         self._taken[record.source] = record.offset + 1
+        if elsewhere is not None:
+            self._surplus.begin(delivery, elsewhere)
+            return True
+        self._slots.take(delivery)
         self._begin(delivery)
+        return True
 
     async def _instead_of_start(self, record: Record, task: TaskRecord) -> asyncio.Future[Position] | None:
         """What is written for a task that shall not start now; None for one that shall.

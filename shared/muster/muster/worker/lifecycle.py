@@ -31,8 +31,10 @@ from muster.worker.heartbeat import Pulse
 from muster.worker.intake import Intake
 from muster.worker.meters import Meters
 from muster.worker.outcome import DeadLetter, RetryAt
+from muster.worker.peers import Peers
 from muster.worker.settlement import Settlement
 from muster.worker.slots import Slots
+from muster.worker.surplus import Surplus
 
 #: Progress of one task is told at most this often (seconds), the last step always.
 REPORT_SECONDS = 0.25
@@ -73,13 +75,17 @@ class Worker(Generic[R]):
         self._settlement = Settlement(self._producer, self._topics, self._meters, self.id, clock)
         self._control = Control(broker, self._topics, self._on_order)
         self._acceptances = Acceptances(self._consumer, clock, self._meters)
-        self._intake = Intake(
-            self._consumer, self._acceptances, self._settlement, self._control, self._slots, clock, self._meters,
-            self._topics, app.service, self._begin,
-        )  # fmt: skip
+        self._peers = Peers(broker, self._topics, settings, app.service, self.id, clock)
         self._pulse = Pulse(
-            self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer.assignment
+            self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer, self._peers
         )
+        surplus = Surplus(
+            self._peers, self._settlement, self._slots, self.id, self._consumer.backlog, self._pulse.check, self._fail
+        )
+        self._intake = Intake(
+            self._consumer, self._acceptances, self._settlement, self._control, self._slots, surplus, clock,
+            self._meters, self._topics, app.service, self._begin,
+        )  # fmt: skip
         self._server = AdminServer(settings, {"kafka": self._check_kafka, "group": self._check_group}, self._alive)
         self._execution: Execution[R] | None = None
         self._stop = asyncio.Event()
@@ -103,6 +109,7 @@ class Worker(Generic[R]):
                 for name, job in (
                     ("control", self._control.follow),
                     ("commits", self._acceptances.run),
+                    ("peers", lambda: self._peers.follow(self._slots.wake)),
                 )
             ]
             intake = asyncio.create_task(self._watched(self._intake.run), name="intake")
@@ -121,6 +128,7 @@ class Worker(Generic[R]):
         stack.push_async_exit(self._close_producer)
         await self._control.start(self._admin)
         stack.push_async_callback(self._control.stop)
+        stack.push_async_callback(self._peers.stop)
         resources = (
             await stack.enter_async_context(self._app.resources(self._settings)) if self._app.resources else None
         )

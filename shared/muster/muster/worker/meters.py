@@ -7,6 +7,7 @@ from prometheus_client import Counter, Histogram
 from muster.observability.metrics import (
     COMMITS_REFUSED,
     HANDED_BACK,
+    HANDED_OVER,
     REBALANCES,
     RUNNING,
     SLOTS,
@@ -28,6 +29,7 @@ class Meters:
         self.commits_refused = COMMITS_REFUSED.labels(service)
         self.rebalances = REBALANCES.labels(service)
         self.handed_back = HANDED_BACK.labels(service)
+        self.handed_over = HANDED_OVER.labels(service)
         self._counters: dict[tuple[int | str, ...], Counter] = {}
         self._histograms: dict[tuple[int | str, ...], Histogram] = {}
 

@@ -66,11 +66,18 @@ class HandBack:
 
 
 @dataclass(frozen=True)
+class HandOver:
+    """Nothing ran: a worker with idle slots, which owns this partition of the same lane, shall run the attempt."""
+
+    partition: int
+
+
+@dataclass(frozen=True)
 class Abandon:
     """The record belongs to another worker: say so and write nothing else."""
 
 
-Outcome = Succeed | RetryAt | DeadLetter | Revoke | HandBack | Abandon
+Outcome = Succeed | RetryAt | DeadLetter | Revoke | HandBack | HandOver | Abandon
 
 
 def outcome_of_error(

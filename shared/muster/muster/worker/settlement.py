@@ -18,7 +18,7 @@ from muster.contracts.topics import Topics
 from muster.ports import Clock, Position, Producer, Record
 from muster.worker.delivery import Delivery
 from muster.worker.meters import Meters
-from muster.worker.outcome import MAX_MESSAGE, Abandon, DeadLetter, Outcome, RetryAt, Revoke, Succeed
+from muster.worker.outcome import MAX_MESSAGE, Abandon, DeadLetter, HandOver, Outcome, RetryAt, Revoke, Succeed
 
 Written = asyncio.Future[Position]
 
@@ -63,8 +63,8 @@ class Settlement:
             ),
         )  # fmt: skip
 
-    async def settle(self, delivery: Delivery, outcome: Outcome, check_fence: Callable[[], None]) -> None:
-        """Write an outcome and wait for it; all but a success wait for the acceptance first.
+    async def settle(self, delivery: Delivery, outcome: Outcome, check_fence: Callable[[], None]) -> Outcome:
+        """Write an outcome and wait for it; all but a success wait for the acceptance first. Returns what was written.
 
         A success of a keyed task waits too: it lets the next task of its key begin, so it must be the last word.
 
@@ -87,6 +87,7 @@ class Settlement:
             written = await self._settled(delivery, outcome)
         await written
         self._meters.settled(task.task_type, type(outcome).__name__)
+        return outcome
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> Written:
         match outcome:
@@ -97,7 +98,7 @@ class Settlement:
             case DeadLetter():
                 return await self.dead_letter(delivery.record, delivery.task, outcome, delivery)
             case Revoke(reason, by):
-                return await self.revoked(delivery.record, delivery.task, reason, by)
+from muster.worker.outcome import MAX_MESSAGE, Abandon, DeadLetter, HandOver, Outcome, RetryAt, Revoke, Succeed
             case _:
                 return await self._hand_back(delivery)
 
@@ -124,17 +125,24 @@ class Settlement:
 
     async def _hand_back(self, delivery: Delivery) -> Written:
         self._meters.handed_back.inc()
-        before, now = delivery.task, self._clock.now()
-        count = before.handed_back.count + 1 if before.handed_back else 1
         task = msgspec.structs.replace(
-            before,
-            delivery=before.delivery + 1,
-            handed_back=HandedBack(count, before.delivery, self._worker, now),
-            handover=0,
-            not_before=now,
-            route=delivery.record.topic,
+            self._given_back(delivery.task), handover=0, not_before=self._clock.now(), route=delivery.record.topic
         )
         return await self.delayed(task)
+
+    async def _hand_over(self, delivery: Delivery, partition: int) -> Written:
+        """A hand-back that does not go round by the scheduler."""
+        self._meters.handed_over.inc()
+        task = msgspec.structs.replace(self._given_back(delivery.task), handover=delivery.task.handover + 1)
+        return await self._producer.send(
+            delivery.record.topic, task.body, key=task.key, headers=task.headers(), partition=partition
+        )
+
+    def _given_back(self, before: TaskRecord) -> TaskRecord:
+        """The same attempt's next delivery."""
+        count = before.handed_back.count + 1 if before.handed_back else 1
+        back = HandedBack(count, before.delivery, self._worker, self._clock.now())
+        return msgspec.structs.replace(before, delivery=before.delivery + 1, handed_back=back)
 
     async def delayed(self, task: TaskRecord) -> Written:
         """To `tasks.retry`, from where the scheduler moves it to its route when it is due."""

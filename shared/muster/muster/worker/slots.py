@@ -1,4 +1,7 @@
-"""The slots of one worker: how many tasks run, and waiting until one is free or all have ended."""
+"""The slots of one worker: how many tasks run, and waiting until one is free or all have ended.
+
+Tasks that are being handed over are held here too, without a slot: a drain waits for them as well.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ class Slots:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._running: set[Delivery] = set()
+        self._surplus: set[Delivery] = set()
         self._changed = asyncio.Event()
 
     def __iter__(self) -> Iterator[Delivery]:
-        return iter(tuple(self._running))
+        return iter((*self._running, *self._surplus))
 
     @property
     def running(self) -> int:
@@ -30,8 +34,13 @@ class Slots:
     def take(self, delivery: Delivery) -> None:
         self._running.add(delivery)
 
+    def take_surplus(self, delivery: Delivery) -> None:
+        """Hold a delivery that is being handed over; it takes no slot."""
+        self._surplus.add(delivery)
+
     def release(self, delivery: Delivery) -> None:
         self._running.discard(delivery)
+        self._surplus.discard(delivery)
         self._changed.set()
 
     def wake(self) -> None:
@@ -44,5 +53,5 @@ class Slots:
         await self._changed.wait()
 
     async def all_free(self) -> None:
-        while self._running:
+        while self._running or self._surplus:
             await self.changed()

@@ -53,11 +53,18 @@ class Broker:
         self.caller_epoch = 0
         self.moved: set[tuple[str, int]] = set()
 
-    def send(self, sender: Process, write: Write, acknowledged: Act | None = None, landed: Act | None = None) -> None:
+    def send(
+        self,
+        sender: Process,
+        write: Write,
+        acknowledged: Act | None = None,
+        landed: Act | None = None,
+        number: int | None = None,
+    ) -> None:
         """A producer is idempotent and keeps its order; its acknowledgements come later still."""
 
         def land() -> None:
-            self.append(write)
+            self.append(write, number)
             if landed:
                 landed()
             if acknowledged:
@@ -93,9 +100,10 @@ class Broker:
             if flight.sender is sender and self._timeline.random.random() < 0.5:
                 flight.lost = True
 
-    def append(self, write: Write) -> None:
+    def append(self, write: Write, number: int | None = None) -> None:
+        """Into partition `number`, or where the key leads."""
         topic, key, value, headers = write
-        partition = TopicPartition(topic, zlib.crc32(key or b"") % COUNTS[topic])
+        partition = TopicPartition(topic, zlib.crc32(key or b"") % COUNTS[topic] if number is None else number)
         log = self.partitions[partition]
         stamp = int((EPOCH.timestamp() + self._timeline.now) * 1000)
         record = Record(topic, partition.partition, len(log), stamp, key, value, tuple(headers))

@@ -33,6 +33,7 @@ class Summary:
     deaths: int = 0
     freezes: int = 0
     drains: int = 0
+    handed_over: int = 0
     redelivered: int = 0
     given_up: int = 0
     refused_commits: int = 0
@@ -49,6 +50,7 @@ class Summary:
         self.deaths += notes.deaths
         self.freezes += notes.freezes
         self.drains += notes.drains
+        self.handed_over += notes.handed_over
         self.redelivered += notes.redelivered
         self.given_up += notes.given_up
         self.refused_commits += notes.refused
@@ -116,7 +118,7 @@ def _show(console: Console, summary: Summary) -> None:
     console.print(
         f"{summary.schedules:,} schedules of {summary.tasks:,} tasks: {summary.broken_schedules} broken; "
         f"{summary.deaths:,} deaths, {summary.freezes:,} freezes, {summary.drains:,} drains, "
-        f"{summary.refused_commits:,} refused commits, {summary.redelivered:,} redelivered, "
-        f"{summary.given_up:,} given up, {summary.extra_runs:,} extra runs; "
+        f"{summary.refused_commits:,} refused commits, {summary.handed_over:,} handed over, "
+        f"{summary.redelivered:,} redelivered, {summary.given_up:,} given up, {summary.extra_runs:,} extra runs; "
         f"{summary.seconds:g} s, {summary.schedules_per_second:g} schedules/s"
     )

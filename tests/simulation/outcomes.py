@@ -68,6 +68,22 @@ def handed_back(author: Author, subject: Subject) -> Write:
     return delayed(msgspec.structs.replace(task, handed_back=back, **changes))
 
 
+def handed_over(author: Author, subject: Subject) -> Write:
+    """The same attempt for an idle worker: a hand-back straight into the lane."""
+    task = subject.task
+    count = task.handed_back.count + 1 if task.handed_back else 1
+    back = HandedBack(count, task.delivery, author.name, author.wall())
+    changes = {"delivery": task.delivery + 1, "handed_back": back, "handover": task.handover + 1}
+    copy = msgspec.structs.replace(task, **changes)
+    return subject.record.topic, copy.key, copy.body, copy.headers()
+
+
+def copied(subject: Subject) -> Write:
+    """The same delivery once more, only that it was handed over: what `handed_over` must not be."""
+    copy = msgspec.structs.replace(subject.task, handover=subject.task.handover + 1)
+    return subject.record.topic, copy.key, copy.body, copy.headers()
+
+
 def delayed(task: TaskRecord) -> Write:
     return TOPICS.retry, task.key, task.body, task.headers()
 

@@ -48,6 +48,7 @@ class Notes:
     deaths: int = 0
     freezes: int = 0
     drains: int = 0
+    handed_over: int = 0
     redelivered: int = 0
     given_up: int = 0
     refused: int = 0

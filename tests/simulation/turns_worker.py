@@ -18,9 +18,10 @@ from muster.worker.turns import Pauses
 
 from . import outcomes
 from .broker import TOPICS
+from .deliveries import Batch, Delivery
 from .plan import Notes, TaskPlan
 from .timeline import Timeline
-from .worker import FENCE, Batch, Delivery, Worker
+from .worker import FENCE, Worker
 
 
 class TurnsMutation(Enum):
@@ -108,6 +109,10 @@ class TurnsWorker(Worker):
         for record in self._control[self._heard : until]:
             self.pauses.fold(record)
         self._heard = max(self._heard, until)
+
+    def _believes_others_idle(self, record: Record) -> bool:
+        """What must wait is kept waiting, not handed over."""
+        return not self._must_wait(parse_task(record.headers, record.value)) and super()._believes_others_idle(record)
 
     def _accept(self, partition: TopicPartition, record: Record) -> None:
         task = parse_task(record.headers, record.value)

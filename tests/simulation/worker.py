@@ -6,14 +6,15 @@ The real worker is bound to an event loop; this one takes the same steps in simu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from muster.contracts.envelope import TaskRecord, parse_task
+from muster.contracts.envelope import parse_task
 from muster.contracts.events import Heartbeat, encode_json
 from muster.ports import Record, TopicPartition
+from muster.worker.sharing import MAX_HANDOVERS
 
 from . import outcomes
 from .broker import LANE, TOPICS, Broker
+from .deliveries import Batch, Delivery
 from .group import Group
 from .mutations import Mutation
 from .plan import Notes, TaskPlan
@@ -23,30 +24,6 @@ BEAT, FENCE = 2.0, 8.0
 SLOTS = 3
 GATHER = 0.02
 GRACE = 3.0
-
-
-@dataclass(eq=False)
-class Batch:
-    """Deliveries that one commit accepts, and the generation they were taken under."""
-
-    generation: int
-    deliveries: list[Delivery] = field(default_factory=list)
-    offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    unacknowledged: int = 0
-
-
-@dataclass(eq=False)
-class Delivery:
-    """One record that this worker runs."""
-
-    record: Record
-    task: TaskRecord
-    confirmed: bool | None = None
-    #: The function has ended; its outcome may still wait for the acceptance.
-    ended: bool = False
-    #: The outcome is on its way: nothing may interrupt that.
-    settling: bool = False
-    handed_back: bool = False
 
 
 class Worker(Process):
@@ -65,6 +42,7 @@ class Worker(Process):
         super().__init__(timeline, name)
         self._broker, self._group, self._plans, self._notes, self._mutation = broker, group, plans, notes, mutation
         self._running: list[Delivery] = []
+        self._surplus: list[Delivery] = []
         self._positions: dict[TopicPartition, int] = {}
         self._generation = -1
         self._moving = True
@@ -129,7 +107,7 @@ class Worker(Process):
         self._good_bye()
 
     def _good_bye(self) -> None:
-        if self._running:
+        if self._running or self._surplus:
             self.later(0.1, self._good_bye)
             return
         self._broker.send(self, self._say(leaving=True), super().die)
@@ -158,21 +136,53 @@ class Worker(Process):
     def _poll(self) -> None:
         for partition, position in self._positions.items():
             log = self._broker.partitions[partition]
-            while not self._moving and len(self._running) < SLOTS and position < len(log):
+            while not self._moving and position < len(log):
                 if self._holds(log[position]) and self._mutation is not Mutation.TAKEN_TWICE:
                     break  # its claim must be taken back first: the two would be one in the projection
-                self._accept(partition, log[position])
+                if self._believes_others_idle(log[position]):
+                    self._hand_over(partition, log[position])
+                elif len(self._running) < SLOTS:
+                    self._accept(partition, log[position])
+                else:
+                    break
                 position += 1
                 self._positions[partition] = position
 
     def _holds(self, record: Record) -> bool:
-        return any(delivery.record is record for delivery in self._running)
+        return any(delivery.record is record for delivery in (*self._running, *self._surplus))
+
+    def _believes_others_idle(self, record: Record) -> bool:
+        """Heartbeats are always a moment old, so any belief may be wrong: nothing may hang on it."""
+        share = 0.15 if len(self._running) < SLOTS else 0.5
+        task = parse_task(record.headers, record.value)
+        return task.handover < MAX_HANDOVERS and self.timeline.random.random() < share
+
+    def _hand_over(self, partition: TopicPartition, record: Record) -> None:
+        """Accept it, and give it away as soon as that stands."""
+        delivery = Delivery(record, parse_task(record.headers, record.value))
+        self._notes.handed_over += 1
+        delivery.elsewhere = self.timeline.random.randrange(len(self._broker.lanes))
+        delivery.ended = True
+        self._surplus.append(delivery)
+        if self._mutation is Mutation.HANDED_OVER_UNCLAIMED:
+            self._gathered.deliveries.append(delivery)
+            self._gathered.offsets[partition] = delivery.record.offset + 1
+            self.later(GATHER, self._commit)
+            return
+        self._claim(partition, delivery)
+        if self._mutation is Mutation.COPY_BEFORE_ACCEPTANCE:
+            self._write_failure(delivery, self._plans[delivery.task.task_id])
 
     def _accept(self, partition: TopicPartition, record: Record) -> None:
-        delivery, batch = Delivery(record, parse_task(record.headers, record.value)), self._gathered
+        delivery = Delivery(record, parse_task(record.headers, record.value))
         self._running.append(delivery)
+        self._claim(partition, delivery)
+        self._begin(delivery)
+
+    def _claim(self, partition: TopicPartition, delivery: Delivery) -> None:
+        batch = self._gathered
         batch.deliveries.append(delivery)
-        batch.offsets[partition] = record.offset + 1
+        batch.offsets[partition] = delivery.record.offset + 1
         batch.unacknowledged += 1
 
         def acknowledged() -> None:
@@ -182,7 +192,6 @@ class Worker(Process):
 
         self._broker.send(self, outcomes.started(self, delivery), acknowledged)
         self.later(GATHER, self._commit)
-        self._begin(delivery)
 
     def _begin(self, delivery: Delivery) -> None:
         plan = self._plans[delivery.task.task_id]
@@ -242,7 +251,8 @@ class Worker(Process):
             return
         plan = self._plans[delivery.task.task_id]
         fails = delivery.task.attempt <= plan.failures or plan.permanent
-        if not fails and delivery.confirmed is not False and not delivery.handed_back:
+        given_away = delivery.handed_back or delivery.elsewhere is not None
+        if not fails and delivery.confirmed is not False and not given_away:
             self._write(delivery, outcomes.succeeded(self, delivery))
         elif delivery.confirmed is False:
             if self._mutation is Mutation.NO_ABANDONED:
@@ -253,6 +263,11 @@ class Worker(Process):
             self._write_failure(delivery, plan)
 
     def _write_failure(self, delivery: Delivery, plan: TaskPlan) -> None:
+        if delivery.elsewhere is not None:
+            as_it_was = self._mutation is Mutation.HANDED_OVER_AS_IT_WAS
+            copy = outcomes.copied(delivery) if as_it_was else outcomes.handed_over(self, delivery)
+            self._write(delivery, copy, number=delivery.elsewhere)
+            return
         if delivery.handed_back:
             self._write(delivery, outcomes.handed_back(self, delivery))
             return
@@ -263,14 +278,21 @@ class Worker(Process):
         task_id, attempt = delivery.task.task_id, delivery.task.attempt + 1
         self._write(delivery, retry, lambda: self._notes.retried(task_id, attempt))
 
-    def _write(self, delivery: Delivery, write: outcomes.Write, landed: Callable[[], None] | None = None) -> None:
+    def _write(
+        self,
+        delivery: Delivery,
+        write: outcomes.Write,
+        landed: Callable[[], None] | None = None,
+        number: int | None = None,
+    ) -> None:
         delivery.settling = True
-        self._broker.send(self, write, lambda: self._release(delivery), landed)
+        self._broker.send(self, write, lambda: self._release(delivery), landed, number)
 
     def _release(self, delivery: Delivery) -> None:
-        if delivery in self._running:
-            self._running.remove(delivery)
-            self.poke()
+        for held in (self._running, self._surplus):
+            if delivery in held:
+                held.remove(delivery)
+                self.poke()
 
 
 def wants(record: Record) -> bool:

@@ -98,7 +98,9 @@ class Settlement:
             case DeadLetter():
                 return await self.dead_letter(delivery.record, delivery.task, outcome, delivery)
             case Revoke(reason, by):
-from muster.worker.outcome import MAX_MESSAGE, Abandon, DeadLetter, HandOver, Outcome, RetryAt, Revoke, Succeed
+                return await self.revoked(delivery.record, delivery.task, reason, by)
+            case HandOver(partition):
+                return await self._hand_over(delivery, partition)
             case _:
                 return await self._hand_back(delivery)
 

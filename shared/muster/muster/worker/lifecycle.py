@@ -77,7 +77,15 @@ class Worker(Generic[R]):
         self._acceptances = Acceptances(self._consumer, clock, self._meters)
         self._peers = Peers(broker, self._topics, settings, app.service, self.id, clock)
         self._pulse = Pulse(
-            self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer, self._peers
+            self._producer,
+            self._topics,
+            settings,
+            app.service,
+            self.id,
+            clock,
+            self._slots,
+            self._consumer,
+            self._peers,
         )
         surplus = Surplus(
             self._peers, self._settlement, self._slots, self.id, self._consumer.backlog, self._pulse.check, self._fail

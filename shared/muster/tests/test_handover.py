@@ -19,6 +19,7 @@ from muster.settings import KafkaSettings
 from muster.testing import Stage, memory_stage, stage_on, wait_until
 from muster.worker.app import TaskApp
 from muster.worker.context import Context
+from muster.worker.lifecycle import Worker
 
 PATIENCE = 60.0
 
@@ -31,10 +32,14 @@ class Hall:
         self.may_end = asyncio.Event()
         self.app: TaskApp[None] = TaskApp("media")
         self.app.task(name="hold")(self._hold)
+        self.app.task(name="greet")(self._greet)
 
     async def _hold(self, ctx: Context[None]) -> None:
         self.begun.append(ctx.task_id)
         await self.may_end.wait()
+
+    async def _greet(self, ctx: Context[None]) -> None:
+        self.begun.append(ctx.task_id)
 
 
 @pytest.fixture
@@ -62,25 +67,34 @@ def owners(stage: Stage) -> dict[TopicPartition, str]:
     return {TopicPartition(*owned): beat.worker for beat in beats.values() for owned in beat.partitions}
 
 
-async def fleet(stage: Stage, stack: AsyncExitStack, hall: Hall, workers: int, **changes: Any) -> None:
+async def fleet(stage: Stage, stack: AsyncExitStack, hall: Hall, workers: int, **changes: Any) -> list[Worker[Any]]:
     """Start workers of two slots; returns when they have shared the partitions and know of it."""
-    for _ in range(workers):
-        await stack.enter_async_context(stage.worker(hall.app, slots=2, **changes))
+    started = [await stack.enter_async_context(stage.worker(hall.app, slots=2, **changes)) for _ in range(workers)]
     # Tasks that are held must not hold the end of a failed test up.
     stack.callback(hall.may_end.set)
+    await joined(stage, {worker.id for worker in started})
+    return started
+
+
+async def joined(stage: Stage, workers: set[str]) -> None:
+    """Return when these and nobody else own all partitions."""
     await wait_until(
-        lambda: len(set(owners(stage).values())) == workers and len(owners(stage)) == 18, "all have joined", PATIENCE
+        lambda: len(owners(stage)) == 18 and set(owners(stage).values()) == workers, "all have joined", PATIENCE
     )
 
 
-async def put(stage: Stage, task_id: str, partition: int, **fields: Any) -> str:
-    """Submit `hold` into one partition."""
-    task = TaskRecord(task_id=task_id, task_type="hold", body=b"{}", **fields)
+async def put(stage: Stage, task_id: str, partition: int, task_type: str = "hold", **fields: Any) -> str:
+    """Submit into one partition."""
+    task = TaskRecord(task_id=task_id, task_type=task_type, body=b"{}", **fields)
     written = await stage.producer.send(
         stage.lane, task.body, key=task.key, headers=task.headers(), partition=partition
     )
     await written
     return task_id
+
+
+async def succeeded(stage: Stage, ids: list[str]) -> None:
+    await wait_until(lambda: all("Succeeded" in stage.said(one) for one in ids), "all have succeeded", PATIENCE)
 
 
 def claims(stage: Stage, task_id: str) -> list[Started]:
@@ -95,13 +109,37 @@ async def test_tasks_of_one_partition_fill_the_slots_of_all_workers(stage: Stage
         # Then: all six run at the same time, although the owner of their partition has two slots.
         await wait_until(lambda: len(hall.begun) == 6, "all slots are taken", PATIENCE)
         hall.may_end.set()
-        await wait_until(lambda: all("Succeeded" in stage.said(one) for one in ids), "all have succeeded", PATIENCE)
+        await succeeded(stage, ids)
 
     assert sorted(hall.begun) == ids
     assert [stage.said(one).count("Succeeded") for one in ids] == [1] * 6
     # A task handed over is a delivery more of the same attempt, and nothing went round by the scheduler.
     assert {claim.attempt for one in ids for claim in claims(stage, one)} == {1}
     assert any(claim.delivery == 2 for one in ids for claim in claims(stage, one))
+    assert stage.records(stage.topics.retry) == []
+
+
+async def test_workers_replaced_under_long_tasks_hold_nobody_up_and_repeat_nothing(stage: Stage, hall: Hall) -> None:
+    async with AsyncExitStack() as stack:
+        olds = await fleet(stage, stack, hall, 2, grace_seconds=PATIENCE)
+        held = [await put(stage, f"held-{number}", partition=number) for number in range(3)]
+        await wait_until(lambda: len(hall.begun) == 3, "they run", PATIENCE)
+
+        # When: every worker is replaced, one after the other, while its tasks go on.
+        present = {old.id for old in olds}
+        for number, old in enumerate(olds):
+            new = await stack.enter_async_context(stage.worker(hall.app, slots=2))
+            old.stop()
+            present = present - {old.id} | {new.id}
+            await joined(stage, present)
+            # Then: other tasks start meanwhile.
+            greeted = [await put(stage, f"greet-{number}-{p}", partition=p, task_type="greet") for p in range(6)]
+            await succeeded(stage, greeted)
+        assert [stage.said(one) for one in held if "Succeeded" in stage.said(one)] == []
+        hall.may_end.set()
+        await succeeded(stage, held)
+
+    assert len(hall.begun) == len(set(hall.begun)) == 3 + 2 * 6
     assert stage.records(stage.topics.retry) == []
 
 

@@ -90,13 +90,24 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def ask_to_stop(self, worker: ProcessIdentity) -> None:
+    async def replace(self, worker: ProcessIdentity, patience_seconds: float) -> None:
+        """What a rolling deployment does: the successor is up before the old one is asked to end, which it may take
+        its time over."""
+        up = self._up()
+        self.start_worker()
+        await self.until(lambda: self._up() > up, "the new worker is up", JOIN_SECONDS)
         process = worker.process()
         if process is not None:
             process.send_signal(signal.SIGTERM)
+        await self.until(lambda: not worker.is_alive(), "the old worker has ended", patience_seconds)
+        self.workers.remove(worker)
 
-    async def submit(self, seconds: float, partition: int | None = None) -> None:
-        """One task that takes so long; no partition: wherever its key leads."""
+    def _up(self) -> int:
+        """Workers that have ever said so."""
+        return sum('"worker.up"' in log.read_text() for log in self._folder.glob("worker-*.log"))
+
+    async def submit(self, seconds: float, partition: int | None = None) -> str:
+        """One task that takes so long; no partition: wherever its key leads. Returns its id."""
         task_id = os.urandom(16).hex()
         task = TaskRecord(task_id=task_id, task_type="hold", body=msgspec.json.encode({"seconds": seconds}))
         self.submitted[task_id] = time.time()
@@ -105,6 +116,7 @@ class Fleet:
                 self.topics.lane(SERVICE), task.body, key=task.key, headers=task.headers(), partition=partition
             )
         )
+        return task_id
 
     def runs(self) -> list[Run]:
         """Every run so far."""

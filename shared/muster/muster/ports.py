@@ -156,10 +156,7 @@ class Consumer(Protocol):
         """
 
     def backlog(self) -> int:
-        """Records that wait in the assigned partitions, as far as the broker has told: nothing is asked for.
-
-        Transaction markers may be counted too.
-        """
+        """Records (and transaction markers) known to wait in the assigned partitions, without asking the broker."""
 
     async def seek_to_beginning(self, partitions: Collection[TopicPartition]) -> None: ...
 

@@ -20,6 +20,7 @@ from muster.testing import Stage, memory_stage, stage_on, wait_until
 from muster.worker.app import TaskApp
 from muster.worker.context import Context
 from muster.worker.lifecycle import Worker
+from muster.worker.sharing import MAX_HANDOVERS
 
 PATIENCE = 60.0
 
@@ -143,7 +144,7 @@ async def test_workers_replaced_under_long_tasks_hold_nobody_up_and_repeat_nothi
     assert stage.records(stage.topics.retry) == []
 
 
-async def test_a_keyed_task_stays_and_others_of_its_worker_go_on(stage: Stage, hall: Hall) -> None:
+async def test_a_task_that_travelled_enough_stays_and_others_of_its_worker_go_on(stage: Stage, hall: Hall) -> None:
     async with AsyncExitStack() as stack:
         await fleet(stage, stack, hall, 2)
         owned = owners(stage)
@@ -153,15 +154,15 @@ async def test_a_keyed_task_stays_and_others_of_its_worker_go_on(stage: Stage, h
         await put(stage, "held-2", partition=0)
         await wait_until(lambda: len(hall.begun) == 2, "the first worker is full", PATIENCE)
 
-        await put(stage, "keyed", partition=0, order_key="cadet-7")
+        await put(stage, "traveller", partition=0, handover=MAX_HANDOVERS)
         await put(stage, "free", partition=other)
         # Given: the first worker does hand over what lies in its other partition.
         await wait_until(lambda: "free" in hall.begun, "the second worker has it", PATIENCE)
-        assert "keyed" not in hall.begun
+        assert "traveller" not in hall.begun
         hall.may_end.set()
-        await wait_until(lambda: "Succeeded" in stage.said("keyed"), "its turn has come", PATIENCE)
+        await wait_until(lambda: "Succeeded" in stage.said("traveller"), "its turn has come", PATIENCE)
 
-    assert [(claim.worker, claim.delivery) for claim in claims(stage, "keyed")] == [(first, 1)]
+    assert [(claim.worker, claim.delivery) for claim in claims(stage, "traveller")] == [(first, 1)]
 
 
 async def test_what_shall_not_start_needs_no_slot(stage: Stage, hall: Hall) -> None:

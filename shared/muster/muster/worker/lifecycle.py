@@ -77,27 +77,23 @@ class Worker(Generic[R]):
         self._acceptances = Acceptances(self._consumer, clock, self._meters)
         self._peers = Peers(broker, self._topics, settings, app.service, self.id, clock)
         self._pulse = Pulse(
-            self._producer,
-            self._topics,
-            settings,
-            app.service,
-            self.id,
-            clock,
-            self._slots,
-            self._consumer,
+            self._producer, self._topics, settings, app.service, self.id, clock, self._slots, self._consumer,
             self._peers,
-        )
-        surplus = Surplus(
-            self._peers, self._settlement, self._slots, self.id, self._consumer.backlog, self._pulse.check, self._fail
-        )
-        self._intake = Intake(
-            self._consumer, self._acceptances, self._settlement, self._control, self._slots, surplus, clock,
-            self._meters, self._topics, app.service, self._begin,
         )  # fmt: skip
+        self._intake = self._make_intake()
         self._server = AdminServer(settings, {"kafka": self._check_kafka, "group": self._check_group}, self._alive)
         self._execution: Execution[R] | None = None
         self._stop = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _make_intake(self) -> Intake:
+        surplus = Surplus(
+            self._peers, self._settlement, self._slots, self.id, self._consumer.backlog, self._pulse.check, self._fail
+        )
+        return Intake(
+            self._consumer, self._acceptances, self._settlement, self._control, self._slots, surplus, self._clock,
+            self._meters, self._topics, self._app.service, self._begin,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Begin to drain; `run` returns when that is done."""

@@ -53,8 +53,11 @@ def reachable(peers: Sequence[Peer]) -> frozenset[str]:
 
 
 def may_travel(task: TaskRecord) -> bool:
-    """False for a task that must stay in its partition: its key's order hangs on it, or it was passed on too often."""
-    return task.order_key is None and task.handover < MAX_HANDOVERS
+    """False for a task that was passed on too often.
+
+    An order key binds no task to its partition: where a keyed one stands in a lane, it was called, alone of its key.
+    """
+    return task.handover < MAX_HANDOVERS
 
 
 def destination(lane: str, peers: Sequence[Peer]) -> tuple[str, TopicPartition] | None:

@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 
 class Bookmark(NamedTuple):
-    """A group's committed next offset and the note stored with it."""
+    """A group's committed next offset and the note stored with it, of at most 4,000 characters."""
 
     offset: int
     note: str = ""
@@ -98,8 +98,6 @@ class TransactionalProducer(Protocol):
         group: str,
     ) -> None:
         """Write (topic, key, value, headers) records and commit `offsets` for `group`: all or nothing.
-
-        A note holds at most 4,000 characters.
 
         Raises:
             BrokerError: nothing of it is visible; a fenced producer must be stopped.

@@ -21,8 +21,11 @@ from .system import System
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.e2e]
 PATIENCE_SECONDS = 90.0
-_LEADS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid IN "
-_LEADS += "(SELECT pid FROM pg_stat_activity WHERE application_name = 'muster-tracker-leader')"
+_LEADS = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'muster-tracker-leader'
+            AND a.datname = current_database())"""
 _OPEN = "SELECT count(*) FROM muster.tasks WHERE finished_at IS NULL"
 _IN_STATE = "SELECT count(*) FROM muster.tasks WHERE state = $1"
 _STANDING = "SELECT count(*) FROM muster.revocations WHERE requested_at IS NOT NULL"
@@ -37,7 +40,7 @@ _FOLDED = (
 def ended(system: System) -> System:
     """Tasks of every kind have ended, although the leading tracker and the worker were killed at the same moment."""
     api = Api(system)
-    wait_until(lambda: system.query(_LEADS) == 1, "the first tracker leads; the second will wait for its lock")
+    wait_until(lambda: system.query(_LEADS), "the first tracker leads; the second will wait for its lock")
     second = system.another_tracker(free_port()).start()
     worker = system.practice(MUSTER_SLOTS="8").start()
     api.knows("nap")

@@ -27,7 +27,9 @@ pytest_plugins = ["tracker_service.testing.fixtures"]
 
 CLOCK = SystemClock()
 TASKS = 20
-_CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'muster-tracker-leader'"
+_CUT = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'muster-tracker-leader' AND datname = current_database()"""
 
 
 @pytest.fixture

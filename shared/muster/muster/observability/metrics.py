@@ -53,6 +53,7 @@ TASK_WAIT = _histogram(
     "task_wait_seconds", "From lane to start, planned delays excluded.", WAIT_BUCKETS, "service", "lane"
 )
 SLOTS = _gauge("worker_slots", "Tasks this worker can run at once.", "service")
+ORDERS = _gauge("worker_orders", "Revocations in force that this worker holds in memory.", "service")
 RUNNING = _gauge("worker_running", "Tasks this worker runs now.", "service")
 COMMITS_REFUSED = _counter("commits_refused", "Acceptances refused because the group had moved on.", "service")
 REBALANCES = _counter("rebalances", "Times the group gave this worker a new assignment.", "service")

@@ -152,6 +152,7 @@ class Worker(Generic[R]):
         stack.push_async_callback(self._server.stop)
         self._meters.slots.set(self._slots.capacity)
         self._meters.running.set_function(lambda: self._slots.running)
+        self._meters.orders.set_function(lambda: self._control.held)
         BUILD.info({"version": __version__, "service": self._app.service})
         _log.info("Worker is up", action="worker.up", worker=self.id, slots=self._slots.capacity)
 

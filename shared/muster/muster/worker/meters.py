@@ -8,6 +8,7 @@ from muster.observability.metrics import (
     COMMITS_REFUSED,
     HANDED_BACK,
     HANDED_OVER,
+    ORDERS,
     REBALANCES,
     RUNNING,
     SLOTS,
@@ -25,6 +26,7 @@ class Meters:
         self._service = service
         self._task_types = task_types
         self.slots = SLOTS.labels(service)
+        self.orders = ORDERS.labels(service)
         self.running = RUNNING.labels(service)
         self.commits_refused = COMMITS_REFUSED.labels(service)
         self.rebalances = REBALANCES.labels(service)

@@ -13,8 +13,9 @@ from muster.adapters.memory import MemoryBroker
 from muster.adapters.signed import SignedBroker
 from muster.contracts.dead_letter import nameless_id, parse_provenance
 from muster.contracts.envelope import TaskRecord
+from muster.contracts.schedule import Schedule, encode_schedule
 from muster.contracts.signature import SIGNATURE, Signatures, Signed
-from muster.contracts.topics import Topics
+from muster.contracts.topics import Lane, Topics
 from muster.ports import Broker, Position, Record, TopicPartition
 from scheduler_service.membership import Membership
 
@@ -72,6 +73,22 @@ async def test_every_hop_is_signed_for_the_topic_it_goes_to(story: Story) -> Non
     for hop in hops:
         assert SIGNATURES.refusal(Signed(hop.topic, hop.key, hop.value, hop.headers)) is None
         assert [name for name, _ in hop.headers].count(SIGNATURE) == 1
+
+
+async def test_a_fire_is_signed_and_a_schedule_that_nobody_vouches_for_does_not_fire(story: Story) -> None:
+    for broker, name in ((SignedBroker(story.plain, SIGNATURES), "ours"), (story.plain, "forged")):
+        schedule = Schedule(name=name, task_type="noop", service="media", lane=Lane.HIGH, every=1.0)
+        producer = broker.producer()
+        await producer.start()
+        await producer.send(TOPICS.schedules, encode_schedule(schedule), key=name.encode())
+        await producer.stop()
+
+    await story.clock.advance(2.5)
+
+    fires = await story.read(LANE)
+    assert {dict(fire.headers)["task-schedule"] for fire in fires} == {b"ours"}
+    for fire in fires:
+        assert SIGNATURES.refusal(Signed(fire.topic, fire.key, fire.value, fire.headers)) is None
 
 
 async def test_an_unsigned_record_goes_to_the_dead_letter_and_never_to_its_lane(story: Story) -> None:

@@ -333,6 +333,28 @@ async def test_a_machine_may_what_its_scopes_say(http: httpx.AsyncClient, databa
     assert (await http.get(url, headers=writer)).status_code == 404
 
 
+async def test_a_trusted_machine_submits_for_a_person_with_that_persons_rights(
+    http: httpx.AsyncClient, database: Pool
+) -> None:
+    async with database.acquire() as connection:
+        trusted = {"X-API-Key": await create_key(connection, "backend", ["act"])}
+        writer = {"X-API-Key": await create_key(connection, "writer", ["submit"])}
+
+    async def ask(headers: dict[str, str], **body: Any) -> httpx.Response:
+        task = {"name": "noop", "parameters": {"number": 1}, "idempotency_key": "once"}
+        return await http.post("/api/tasks", json=task | body, headers=headers)
+
+    second, third = await ask(trusted, submitter=2), await ask(trusted, submitter=3)
+    seen = [(await http.get(second.json()["status_url"], headers=auth(user))).status_code for user in (1, 2, 3)]
+    refused = [await ask(writer, submitter=2), await ask(auth(1), submitter=2), await ask(trusted)]
+    nobody = [await ask(trusted, submitter=number) for number in (4, 999)]
+
+    assert seen == [200, 200, 404]
+    assert second.json()["task_id"] != third.json()["task_id"], "one key of two people is two tasks"
+    assert [answer.status_code for answer in refused] == [403, 403, 403]
+    assert [answer.json()["details"]["problems"][0]["field"] for answer in nobody] == ["submitter"] * 2
+
+
 async def test_health_and_statistics_have_the_bodies_of_the_reference_document(
     http: httpx.AsyncClient, producer: Producer, topics: Topics
 ) -> None:

@@ -70,7 +70,7 @@ class Callers:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unknown("send `Authorization: Bearer` with a token of the backend, or `X-API-Key`")
-        return await self._person(self._claimed_id(token.strip()))
+        return await self.person(self._claimed_id(token.strip()))
 
     async def _machine(self, key: str) -> Caller:
         name = f"key {digest(key).hex()}"
@@ -83,7 +83,8 @@ class Callers:
             raise _unknown("the API key is not known or was revoked")
         return self._keep(name, Caller(name=f"key:{found[0]}", scopes=found[1]))
 
-    async def _person(self, user_id: int) -> Caller:
+    async def person(self, user_id: int) -> Caller:
+        """The person with this users.id. Raises as `identify` does."""
         known = self._cached(f"user {user_id}")
         if known is not None:
             return known

@@ -12,8 +12,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-#: read: every task; submit: new tasks; admin: everything.
-SCOPES = ("read", "submit", "admin")
+#: read: every task; submit: new tasks; act: new tasks for a person, with that person's rights; admin: everything.
+SCOPES = ("read", "submit", "act", "admin")
 _PREFIX = "mk_"
 
 

@@ -12,6 +12,7 @@ from muster.contracts.catalog import TaskDescription
 from muster.contracts.envelope import TaskRecord, parse_task
 from muster.contracts.errors import InvalidRecord, Problem
 from muster.contracts.topics import MAX_BODY_BYTES, Lane
+from muster.observability.logging import get_logger
 from muster.observability.tracing import sending
 from muster.ports import Record
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,11 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api
 from tracker_service.api.errors import ApiError
+from tracker_service.api.on_behalf import acting
 from tracker_service.projection.fold import Fold
 
 #: The same key from the same caller for the same task type always names the same task.
 _KEYED_IDS = uuid.UUID("b3c0a7de-52b5-5d1c-9a41-7f8a4c0f6e02")
 _YEAR = timedelta(days=366)
+_log = get_logger(__name__)
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))"
 
 
@@ -38,6 +41,7 @@ class Submission(BaseModel):
     eta: datetime | None = Field(None, description="Not before this instant (with its offset).")
     expires: datetime | float | None = Field(None, description="Not after this instant, or these seconds.")
     lane: Lane | None = Field(None, description="How urgent; the type's own lane when left out.")
+    submitter: int | None = Field(None, ge=1, description="users.id; only for API keys with the scope act.")
     order_key: str | None = Field(
         None, min_length=1, max_length=200, description="Tasks of one key run one after another, in this order."
     )
@@ -76,8 +80,14 @@ async def submit(api: Api, caller: Caller, submission: Submission, traceparent: 
         ApiError: 403, 422 or 413.
         BrokerError: Kafka did not take it; with an idempotency key it is safe to ask again.
     """
-    description = await _described(api, caller, submission)
-    task = msgspec.structs.replace(_record(api, caller, submission, description), traceparent=traceparent)
+    person = await acting(api.callers, caller, submission.submitter)
+    description = await _described(api, person, submission)
+    task = msgspec.structs.replace(_record(api, person, submission, description), traceparent=traceparent)
+    if person is not caller:
+        _log.info(
+            "Submits for a person", action="task.submitted_for", task_id=task.task_id, task_type=task.task_type,
+            submitter=person.user_id, by=caller.name,
+        )  # fmt: skip
     if submission.idempotency_key is None:
         await _write(api, task, description, submission)
         return task.task_id, True

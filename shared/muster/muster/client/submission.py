@@ -72,8 +72,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.own_id:
             raise SubmitRefused("the API chooses ids itself: give an idempotency_key instead of a task_id")
-        if self.submitter is not None:
-            raise SubmitRefused("the API takes the submitter from the token: set MUSTER_TOKEN to that person's JWT")
         fields = {
             "name": self.task_type,
             "parameters": msgspec.Raw(self.body),
@@ -81,6 +79,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
             "eta": self.due,
             "expires": self.expires,
             "order_key": self.order_key,
+            # For API keys with the scope `act`; a person submits for nobody else.
+            "submitter": self.submitter,
             # Requests are repeated when an answer gets lost: the key makes the repeat the same task.
             "idempotency_key": self.idempotency_key or self.task_id,
         }

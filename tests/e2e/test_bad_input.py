@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from muster.contracts.dead_letter import nameless_id
-from muster.contracts.topics import MAX_BODY_BYTES
 
 from . import pictures
 from .api import Api, Body
@@ -106,15 +105,6 @@ def test_wrong_parameters_are_named_one_by_one(
     assert (status["status"], status["error"]["kind"]) == ("FAILURE", "invalid")
     assert named(status["error"]["problems"]) == fields
     assert all(field in status["error"]["message"] for field in fields)
-
-
-def test_parameters_that_are_too_large_are_refused_before_they_are_written(api: Api) -> None:
-    parameters = {**upload_of(GOOD), "image_data": "A" * MAX_BODY_BYTES}
-
-    refusal = api.client.post("/tasks", json={"name": COMPRESS, "parameters": parameters})
-
-    assert refusal.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-    assert "31,457,280 may be sent" in refusal.json()["message"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,17 @@ class Submission(BaseModel):
                 raise ValueError(f"{name} must name its offset, such as 2026-11-23T08:00:00Z")
         return self
 
+    def body(self) -> bytes:
+        """The parameters as they are written.
+
+        Raises:
+            ApiError: 413.
+        """
+        body = msgspec.json.encode(self.parameters)
+        if len(body) > MAX_BODY_BYTES:
+            raise ApiError(413, f"the parameters have {len(body):,} bytes, {MAX_BODY_BYTES:,} may be sent")
+        return body
+
     def due(self, now: datetime) -> datetime | None:
         """When it may start; None: at once."""
         due = now + timedelta(seconds=self.countdown) if self.countdown else self.eta
@@ -121,13 +132,11 @@ def _record(api: Api, caller: Caller, submission: Submission, description: TaskD
     key = submission.idempotency_key
     task_id = str(uuid.uuid5(_KEYED_IDS, f"{caller.name}/{submission.name}/{key}")) if key else str(uuid.uuid4())
     task = TaskRecord(
-        task_id=task_id, task_type=description.task_type, body=msgspec.json.encode(submission.parameters),
+        task_id=task_id, task_type=description.task_type, body=submission.body(),
         not_before=due, expires=submission.expiry(now), submitter=caller.user_id,
         route=lane if due or submission.order_key else None,
         order_key=submission.order_key, submitted_at=now, source="muster-api",
     )  # fmt: skip
-    if len(task.body) > MAX_BODY_BYTES:
-        raise ApiError(413, f"the parameters have {len(task.body):,} bytes, {MAX_BODY_BYTES:,} may be sent")
     try:
         # Nothing is written that no worker could read.
         parse_task(task.headers(), task.body)

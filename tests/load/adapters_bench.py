@@ -24,7 +24,7 @@ from muster.adapters.kafka import KafkaBroker
 from muster.adapters.kafka_producer import COMMON_OPTIONS
 from muster.adapters.processes import ProcessCompute
 from muster.contracts.topics import TopicSpec
-from muster.ports import MAX_POLL_SECONDS, TopicPartition
+from muster.ports import TopicPartition
 from muster.settings import KafkaSettings
 from muster_local.home import cache
 from muster_local.kafka import KafkaOptions, start_kafka
@@ -68,7 +68,6 @@ async def bare_poll(bootstrap: str, count: int) -> float:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         enable_auto_commit=False,
-        max_poll_interval_ms=int(MAX_POLL_SECONDS * 1000),
     )
     consumer.assign([KafkaPartition(TOPIC, number) for number in range(PARTITIONS)])
     await consumer.start()

@@ -197,10 +197,6 @@ class Admin(Protocol):
         """The group's committed next offsets with their notes."""
 
 
-#: Liveness is the heartbeat's job: a worker whose slots are full for hours stays in the group.
-MAX_POLL_SECONDS = 24 * 3600.0
-
-
 class Broker(Protocol):
     """Makes clients of one Kafka cluster (or of the log in memory)."""
 
@@ -217,13 +213,12 @@ class Broker(Protocol):
         from_beginning: bool = True,
         session_timeout: float = 10.0,
         committed_only: bool = True,
-        max_poll: float = MAX_POLL_SECONDS,
     ) -> Consumer:
         """No auto-commit; where nothing is committed, reading begins at the beginning (or the end).
 
-        A member that is silent for `session_timeout`, or has records and polls none for `max_poll` seconds, loses its
-        partitions until it joins or polls again. `committed_only` is read_committed: what an open transaction holds,
-        and all behind it, is neither read nor counted by `end_offsets`. Without it both are.
+        A member that is silent for `session_timeout` seconds loses its partitions; how long it polls nothing does not
+        matter. `committed_only` is read_committed: what an open transaction holds, and all behind it, is neither read
+        nor counted by `end_offsets`. Without it both are.
         """
 
     def admin(self) -> Admin: ...

@@ -123,9 +123,6 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(30.0, gt=0)
     #: Kafka gives a silent consumer's partitions to others after this long; its accepted tasks are the lease's matter.
     session_seconds: float = Field(10.0, ge=6, le=1800)
-    #: Kafka's own limit between two polls. Long, because a worker whose slots are full polls when one is free; a worker
-    #: over it loses its partitions until it polls again, and none of its accepted tasks.
-    max_poll_seconds: float = Field(24 * 3600.0, ge=1)
     #: How long a stopping worker lets its tasks run before it hands them back.
     grace_seconds: float = Field(30.0, ge=0)
     http_host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from other hosts

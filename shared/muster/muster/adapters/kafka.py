@@ -14,7 +14,6 @@ from muster.adapters.kafka_consumer import ConsumerOptions, KafkaConsumer
 from muster.adapters.kafka_producer import KafkaProducer
 from muster.adapters.kafka_transaction import KafkaTransactionalProducer
 from muster.contracts.errors import ConfigurationError
-from muster.ports import MAX_POLL_SECONDS
 from muster.settings import KafkaSettings
 
 
@@ -43,12 +42,9 @@ class KafkaBroker:
         from_beginning: bool = True,
         session_timeout: float = 10.0,
         committed_only: bool = True,
-        max_poll: float = MAX_POLL_SECONDS,
     ) -> KafkaConsumer:
         """With a `group_instance_id`, `stop` keeps the partitions reserved until the session times out."""
-        options = ConsumerOptions(
-            group, client_id, group_instance_id, from_beginning, session_timeout, committed_only, max_poll
-        )
+        options = ConsumerOptions(group, client_id, group_instance_id, from_beginning, session_timeout, committed_only)
         return KafkaConsumer(self._connection, options)
 
     def admin(self) -> KafkaAdmin:

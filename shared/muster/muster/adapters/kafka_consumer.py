@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from muster.adapters import kafka_records
 from muster.adapters.kafka_access import not_started
 from muster.adapters.kafka_errors import KAFKA_FAILURES, broker_error, commit_error
 from muster.contracts.errors import BrokerError
-from muster.ports import MAX_POLL_SECONDS, RebalanceListener, Record, TopicPartition
+from muster.ports import RebalanceListener, Record, TopicPartition
 
 #: Members hear of a rebalance with their next heartbeat to the group, and nobody takes records until the last has: a
 #: quarter of a session, as is usual, was 2.5 s of standstill whenever a worker came or left.
@@ -43,7 +44,6 @@ class ConsumerOptions:
     from_beginning: bool
     session_timeout: float
     committed_only: bool = True
-    max_poll: float = MAX_POLL_SECONDS
 
     def as_keywords(self) -> dict[str, Any]:
         session_ms = int(self.session_timeout * 1000)
@@ -56,7 +56,6 @@ class ConsumerOptions:
             "isolation_level": "read_committed" if self.committed_only else "read_uncommitted",
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": max(100, min(GROUP_BEAT_MS, session_ms // 4)),
-            "max_poll_interval_ms": int(self.max_poll * 1000),
             "fetch_max_wait_ms": FETCH_WAIT_MS,
             "max_partition_fetch_bytes": PARTITION_BYTES,
             "request_timeout_ms": REQUEST_SECONDS * 1000,
@@ -79,6 +78,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._listener: RebalanceListener | None = None
         self._settled = asyncio.Event()
         self._client: AIOKafkaConsumer | None = None
+        self._polling = ExitStack()
 
     # Joining and leaving
 
@@ -101,6 +101,10 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """
         kafka_records.install()
         client = self._client = AIOKafkaConsumer(**self._keywords)
+        # As if a poll were always under way: aiokafka would leave the group for a worker whose slots are full longer
+        # than max_poll_interval_ms, and may then never join again (0.14: its coordination ends with the heartbeat that
+        # it cancels in the middle of leaving). Liveness is the heartbeats' job.
+        self._polling.enter_context(client._subscription.fetch_context())
         if self._subscribed:
             client.subscribe(list(self._subscribed), listener=self)
         else:
@@ -119,6 +123,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         client, self._client = self._client, None
         if client is None:
             return
+        self._polling.close()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await client.stop()

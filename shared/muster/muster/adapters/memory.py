@@ -18,7 +18,7 @@ from muster.adapters.memory_log import Log
 from muster.adapters.memory_producer import MemoryProducer, MemoryTransactionalProducer
 from muster.adapters.topic_change import topic_change
 from muster.contracts.topics import TopicSpec
-from muster.ports import MAX_POLL_SECONDS, Bookmark, Clock, TopicChange, TopicPartition
+from muster.ports import Bookmark, Clock, TopicChange, TopicPartition
 
 Operation = Literal["produce", "commit", "move"]
 
@@ -60,9 +60,8 @@ class MemoryBroker:
         from_beginning: bool = True,
         session_timeout: float = 10.0,
         committed_only: bool = True,
-        max_poll: float = MAX_POLL_SECONDS,
     ) -> MemoryConsumer:
-        """A `group_instance_id` and the times have no effect: membership here ends with `stop`."""
+        """A `group_instance_id` and a `session_timeout` have no effect: membership here ends with `stop`."""
         joined = self._group(group) if group is not None else None
         name = joined.new_name(client_id) if joined else f"{client_id}-{next(self._readers):06d}"
         return MemoryConsumer(self.log, self.clock, joined, name, from_beginning, self._attempt, committed_only)

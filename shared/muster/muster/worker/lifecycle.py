@@ -68,7 +68,6 @@ class Worker(Generic[R]):
         self._producer = broker.producer(client_id=self.id, linger_ms=0)
         self._consumer = broker.consumer(
             group=self._topics.group(app.service), client_id=self.id, session_timeout=settings.session_seconds,
-            max_poll=settings.max_poll_seconds,
         )  # fmt: skip
         self._lanes = [self._topics.lane(app.service, lane) for lane in settings.lanes]
         self._meters = Meters(app.service, frozenset(app.tasks))

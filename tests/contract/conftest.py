@@ -79,9 +79,9 @@ class Scene:
         opened: Consumer = await self.opened(reader)
         return opened
 
-    async def member(self, topic: str, story: Story | None = None) -> Consumer:
-        """A member of the scene's one group."""
-        member = self.broker.consumer(group=self.group, session_timeout=SESSION_SECONDS)
+    async def member(self, topic: str, story: Story | None = None, session: float = SESSION_SECONDS) -> Consumer:
+        """A member of the scene's one group; `session` in seconds."""
+        member = self.broker.consumer(group=self.group, session_timeout=session)
         member.subscribe([topic], story)
         opened: Consumer = await self.opened(member)
         return opened
@@ -99,7 +99,7 @@ class Scene:
         return Story()
 
     @staticmethod
-    async def read(consumer: Consumer, count: int, seconds: float = 20.0, **options: Any) -> list[Record]:
+    async def read(consumer: Consumer, count: int, seconds: float = 60.0, **options: Any) -> list[Record]:
         """Poll until `count` records have come; fail when they do not come in time."""
         records: list[Record] = []
         deadline = time.monotonic() + seconds

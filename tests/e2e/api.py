@@ -19,7 +19,7 @@ _TOKEN_SECONDS = 3600
 Body = dict[str, Any]
 
 
-def wait_until(condition: Callable[[], bool], description: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], description: str, seconds: float = 60) -> None:
     """Return when the condition holds; a service that is away for the moment counts as not yet."""
     deadline = time.monotonic() + seconds
     while not _holds(condition):
@@ -89,12 +89,12 @@ class Api:
         assert answer.status_code == httpx.codes.OK, answer.text
         return Counter(answer.json()["facets"]["state"])
 
-    def ended(self, task_id: str, seconds: float = 30) -> Body:
+    def ended(self, task_id: str, seconds: float = 60) -> Body:
         """The status answer once the task has ended."""
         wait_until(lambda: self.status(task_id).get("ready", False), f"task {task_id} has ended", seconds)
         return self.status(task_id)
 
-    def wait_for_state(self, task_id: str, state: str, seconds: float = 30) -> None:
+    def wait_for_state(self, task_id: str, state: str, seconds: float = 60) -> None:
         wait_until(lambda: self.state(task_id) == state, f"task {task_id} is {state}", seconds)
 
     def states(self, task_ids: Iterable[str]) -> Counter[str]:

@@ -40,7 +40,7 @@ class Program:
         self.ask_to_stop()
         return self.ended()
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """Wait for its end; returns the exit code."""
         assert self.identity is not None, f"{self.part.name} was never started"
         assert processes.wait(self.identity, seconds), f"{self.part.name} did not end within {seconds:g} s"

@@ -29,7 +29,7 @@ PRACTICE = Path(__file__).with_name("practice_worker.py")
 #: Ids 1 to 60.
 CADETS = 60
 #: Short, so that a death is noticed within a test's patience, and long enough for two busy cores. In seconds.
-_TIMES = {"MUSTER_BEAT_SECONDS": "0.3", "MUSTER_FENCE_SECONDS": "3", "MUSTER_LEASE_SECONDS": "4.5"}
+_TIMES = {"MUSTER_BEAT_SECONDS": "0.4", "MUSTER_FENCE_SECONDS": "6", "MUSTER_LEASE_SECONDS": "7.5"}
 #: What else the person's shell says must not reach the services.
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")
 

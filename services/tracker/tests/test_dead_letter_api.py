@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from muster.contracts.events import Succeeded, encode_event
 from muster.contracts.topics import Topics
 from muster.ports import Producer
 from muster.settings import Settings
+from muster_local.ports import free_port
 from tracker_service.api.keys import create_key
 from tracker_service.database import Pool
 from tracker_service.service import Tracker
@@ -82,9 +82,7 @@ async def http(
     await producer.send(topics.catalog, encode_description(NOOP), key=b"noop")
     async with database.acquire() as connection:
         key = await create_key(connection, "operator", ["admin"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     stop = asyncio.Event()
     tracker = Tracker(settings, TrackerSettings(http_host="127.0.0.1", http_port=port), broker, CLOCK)
     running = asyncio.create_task(tracker.run(stop))

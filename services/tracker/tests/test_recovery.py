@@ -75,7 +75,7 @@ class Fleet:
         await consumer.start()
         records: list[Record] = []
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(records) < count:
                     records += await consumer.poll(timeout=0.5)
         finally:

@@ -20,6 +20,7 @@ from muster.contracts.events import Heartbeat, Started, Succeeded, encode_event,
 from muster.contracts.topics import Topics
 from muster.ports import Producer, Record, TopicPartition
 from muster.settings import Settings
+from muster_local.ports import free_port
 from rotc.migrate import migrate as migrate_rotc
 from tracker_service.api.keys import create_key
 from tracker_service.database import Pool
@@ -97,11 +98,7 @@ async def http(
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def auth(user_id: int) -> dict[str, str]:
@@ -114,7 +111,7 @@ async def read(broker: KafkaBroker, topic: str, partitions: int, count: int) -> 
     await consumer.start()
     records: list[Record] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(records) < count:
                 records += await consumer.poll(timeout=0.5)
     finally:
@@ -166,7 +163,7 @@ async def test_a_long_poll_answers_when_the_task_ends(
 
     body = (await waiting).json()
 
-    assert CLOCK.monotonic() - began < 10
+    assert CLOCK.monotonic() - began < 25
     assert (body["status"], body["result"], body["successful"]) == ("SUCCESS", {"ok": 1}, True)
     assert [run["outcome"] for run in body["attempts"]] == ["SUCCESS"]
 

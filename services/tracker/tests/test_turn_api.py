@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from muster.contracts.envelope import Failure, TaskRecord, parse_task
 from muster.contracts.topics import Topics
 from muster.ports import Producer
 from muster.settings import Settings
+from muster_local.ports import free_port
 from tracker_service.api.keys import create_key
 from tracker_service.database import Pool
 from tracker_service.service import Tracker
@@ -38,9 +38,7 @@ async def http(
     await producer.send(topics.catalog, encode_description(NOOP), key=b"noop")
     async with database.acquire() as connection:
         key = await create_key(connection, "operator", ["admin"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     stop = asyncio.Event()
     tracker = Tracker(settings, TrackerSettings(http_host="127.0.0.1", http_port=port), broker, CLOCK)
     running = asyncio.create_task(tracker.run(stop))

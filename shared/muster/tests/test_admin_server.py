@@ -12,15 +12,9 @@ import pytest
 from muster.contracts.errors import ConfigurationError
 from muster.observability.server import AdminServer, Check, CheckResult
 from muster.settings import Settings
+from muster_local.ports import free_port
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.registry import Collector
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

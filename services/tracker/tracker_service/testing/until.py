@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from muster.adapters.clock import SystemClock
 
 Condition = Callable[[], Awaitable[object]]
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 60.0
 
 
 async def until(condition: Condition, what: str) -> None:
-    """Return when the condition holds; fails the test after twenty seconds."""
+    """Return when the condition holds; fails the test after LONGEST_SECONDS."""
     clock = SystemClock()
     deadline = clock.monotonic() + LONGEST_SECONDS
     while not await condition():

@@ -28,7 +28,7 @@ from muster.worker.app import TaskApp
 from muster.worker.lifecycle import Worker
 
 
-async def wait_until(condition: Callable[[], bool], description: str, seconds: float = 10.0) -> None:
+async def wait_until(condition: Callable[[], bool], description: str, seconds: float = 30.0) -> None:
     """Return when the condition holds; fail with its description when it does not in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():

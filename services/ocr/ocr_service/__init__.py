@@ -1,0 +1,1 @@
+"""Reads letters and documents; see README.md."""

@@ -15,11 +15,21 @@ from muster_local.ports import LOOPBACK, is_free
 from muster_local.state import State
 from muster_local.supervisor import Supervisor
 
-SERVICES = ("tracker", "media", "scheduler")
+SERVICES = ("tracker", "media", "ocr", "scheduler")
 DATABASE = "rotc"
 _API_PORT = 8000
 # What the person's own shell says of other installations must not reach the local one.
-_FOREIGN = ("KAFKA_", "CLOUDINARY_", "MEDIA_", "TRACKER_", "DATABASE_URL", "MUSTER_DATABASE_URL", "MUSTER_HTTP_", "PG")
+_FOREIGN = (
+    "KAFKA_",
+    "CLOUDINARY_",
+    "MEDIA_",
+    "OCR_",
+    "TRACKER_",
+    "DATABASE_URL",
+    "MUSTER_DATABASE_URL",
+    "MUSTER_HTTP_",
+    "PG",
+)
 
 
 @dataclass
@@ -86,6 +96,8 @@ class Stack:
             "CLOUDINARY_UPLOAD_PREFIX": cloudinary,
             "MEDIA_ALLOWED_HOSTS": LOOPBACK,
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+            "OCR_ALLOWED_HOSTS": LOOPBACK,
+            "OCR_ALLOW_PRIVATE_HOSTS": "true",
             "MUSTER_HTTP_HOST": LOOPBACK,
             "MUSTER_GRACE_SECONDS": kept.get("MUSTER_GRACE_SECONDS", "10"),
             "TRACKER_HTTP_HOST": LOOPBACK,

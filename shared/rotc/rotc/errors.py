@@ -4,6 +4,7 @@ RotcError
 ├── UnknownEntity
 ├── DamagedImages
 ├── DamagedGradingRules
+├── MissingOcrColumns
 ├── MigrationRefused
 ├── DemoRefused
 └── DatabaseUnreachable
@@ -36,6 +37,15 @@ class DamagedGradingRules(RotcError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The grading rules (system_settings, key grading_rules) cannot be used: {reason}.")
+
+
+class MissingOcrColumns(RotcError):
+    """excuse_letters has no place for what was read; somebody has to add the columns first."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "excuse_letters has no ocr columns: run `muster-db migrate --add-ocr-columns` on this database."
+        )
 
 
 class MigrationRefused(RotcError):

@@ -21,4 +21,13 @@ compress_and_upload_image = _stub(
 delete_cloudinary_image = _stub("media", "delete_cloudinary_image", "public_id")
 batch_compress_images = _stub("media", "batch_compress_images", "image_list")
 
-__all__ = ["batch_compress_images", "compress_and_upload_image", "delete_cloudinary_image"]
+process_ocr_document = _stub("ocr", "process_ocr_document", "file_url", "excuse_letter_id", "language")
+batch_process_ocr = _stub("ocr", "batch_process_ocr", "file_urls_and_ids")
+
+__all__ = [
+    "batch_compress_images",
+    "batch_process_ocr",
+    "compress_and_upload_image",
+    "delete_cloudinary_image",
+    "process_ocr_document",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import media_service.tasks
+import ocr_service.tasks
 import pytest
 import rotc.tasks
 from muster.client import TaskStub, make_stubs
@@ -12,7 +13,7 @@ from muster.connect import default_client
 from muster.worker.app import TaskApp
 
 #: Every service whose tasks Django starts.
-APPS: list[TaskApp[Any]] = [media_service.tasks.app]
+APPS: list[TaskApp[Any]] = [media_service.tasks.app, ocr_service.tasks.app]
 
 
 def announced() -> list[TaskStub]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 GOOD = 85.0
 #: Below this most of the page was not read; it may be upside down.
 POOR = 65.0
+
+#: A bar before a word in small letters: Tesseract takes the "I" of plain typefaces for it.
+_LONE_BAR = re.compile(r"(?<!\S)\|(?= [a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def reading_of(data: Mapping[str, Sequence[Any]]) -> Reading:
         words += 1
         characters += len(word)
         worth += float(confidence) * len(word)
-    return Reading("".join(pieces), worth / characters if characters else 0.0, words, worth)
+    return Reading(_LONE_BAR.sub("I", "".join(pieces)), worth / characters if characters else 0.0, words, worth)
 
 
 def better(one: Reading, other: Reading) -> Reading:

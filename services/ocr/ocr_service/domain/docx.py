@@ -25,8 +25,9 @@ def docx_text(data: bytes) -> str:
 
     Raises: DamagedDocument, DocumentTooLarge, EncryptedDocument.
     """
+    xml = _document_xml(data)
     try:
-        root: Element = fromstring(_document_xml(data), forbid_dtd=True)
+        root: Element = fromstring(xml, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise DamagedDocument(_DAMAGED) from error
     return "\n".join(_paragraphs(root)).strip()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from ocr_service.domain.preparation import enlarge, grey_on_white, preparations, straighten, upside_down
+from ocr_service.domain.preparation import grey_on_white, preparations, straighten, upside_down
 from ocr_service.domain.reading import GOOD, POOR, Reading, better
 from ocr_service.domain.tilt import find_tilt
 
@@ -20,8 +20,11 @@ def recognise(picture: Image.Image, engine: Engine) -> Reading:
     without specks.
     """
     page = grey_on_white(picture)
-    page = enlarge(straighten(page, find_tilt(page)))
+    tilt = find_tilt(page)
+    page = straighten(page, tilt)
     best = engine(page)
+    if not tilt.line_height:
+        return best  # an empty page is the same whatever is done to it
     if best.confidence < POOR:
         turned = engine(upside_down(page))
         if better(best, turned) is turned:

@@ -24,6 +24,7 @@ DOTS = 40_000
 _SIDEWAYS = 1.3
 
 Ink = NDArray[np.float32]
+Profile = NDArray[np.float64]
 
 
 class Tilt(NamedTuple):
@@ -31,20 +32,23 @@ class Tilt(NamedTuple):
 
     sideways: bool
     degrees: float
+    #: Median height of the lines, pixels from the top of a `d` to the foot of a `p`; 0.0 where there are none.
+    line_height: float
 
 
 def find_tilt(page: Image.Image) -> Tilt:
-    """The tilt of a grey page (mode L); (False, 0.0) when it holds no lines.
+    """The tilt of a grey page (mode L); (False, 0.0, 0.0) when it holds no lines.
 
     Costs about 50 ms, whatever the size of the page.
     """
-    ink = ink_of(_reduced(page))
+    reduced = _reduced(page)
+    ink = ink_of(reduced)
     if not ink.any():
-        return Tilt(False, 0.0)
+        return Tilt(False, 0.0, 0.0)
     upright, lying = _sharpest(ink), _sharpest(np.ascontiguousarray(np.rot90(ink)))
-    if lying.sharpness > _SIDEWAYS * upright.sharpness:
-        return Tilt(True, lying.degrees)
-    return Tilt(False, upright.degrees)
+    sideways = lying.sharpness > _SIDEWAYS * upright.sharpness
+    best = lying if sideways else upright
+    return Tilt(sideways, best.degrees, line_height(best.profile) * page.width / reduced.width)
 
 
 def ink_of(page: Image.Image) -> Ink:
@@ -53,7 +57,7 @@ def ink_of(page: Image.Image) -> Ink:
     paper = np.asarray(background_of(page), dtype=np.float32)
     ink = np.clip((paper - grey) / np.maximum(paper, 1.0), 0.0, 1.0)
     # What is darkest on this page counts as ink, however pale it is; noise stays below a third of that.
-    full = float(np.quantile(ink, 0.99))
+    full = float(np.quantile(ink[::3, ::3], 0.99))
     threshold = max(full / 3, 0.04)
     result: Ink = np.where(ink > threshold, np.float32(1), np.float32(0))
     return result
@@ -66,9 +70,23 @@ def background_of(page: Image.Image) -> Image.Image:
     return bright.resize(page.size, Image.Resampling.BILINEAR)
 
 
+def line_height(profile: Profile) -> float:
+    """Median height of the lines in the ink of level rows, in rows; 0.0 where there are none."""
+    if not profile.any():
+        return 0.0
+    # A line's rows hold at least a little of what its fullest rows hold: specks between lines do not join them.
+    inside = profile > 0.05 * np.quantile(profile[profile > 0], 0.9)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], inside, [False])).astype(np.int8)))
+    heights = edges[1::2] - edges[::2]
+    lines = heights[heights >= max(3, heights.max() / 6)]
+    return float(np.median(lines)) if len(lines) else 0.0
+
+
 class _Found(NamedTuple):
     sharpness: float
     degrees: float
+    #: Ink per row, were the page turned so.
+    profile: Profile
 
 
 class _Dots(NamedTuple):
@@ -89,9 +107,13 @@ def _sharpest(ink: Ink) -> _Found:
     every = max(1, len(rows) // DOTS)
     dots = _Dots(rows[::every], columns[::every] - ink.shape[1] / 2)
     steps = round(LARGEST_SKEW / _COARSE)
-    coarse = max(_at(dots, step * _COARSE) for step in range(-steps, steps + 1))
+    coarse = max((_at(dots, step * _COARSE) for step in range(-steps, steps + 1)), key=_sharpness)
     around = round(_COARSE / _FINE)
-    return max(_at(dots, coarse.degrees + step * _FINE) for step in range(-around, around + 1))
+    return max((_at(dots, coarse.degrees + step * _FINE) for step in range(-around, around + 1)), key=_sharpness)
+
+
+def _sharpness(found: _Found) -> float:
+    return found.sharpness
 
 
 def _at(dots: _Dots, degrees: float) -> _Found:
@@ -99,4 +121,4 @@ def _at(dots: _Dots, degrees: float) -> _Found:
     # Turning counter-clockwise by a lifts what is to the right: y' = y - x * tan(a).
     shifted = dots.rows - dots.columns * np.float32(np.tan(np.radians(degrees)))
     profile = np.bincount((shifted - shifted.min()).astype(np.int32)).astype(np.float64)
-    return _Found(float(np.square(np.diff(profile)).sum()), degrees)
+    return _Found(float(np.square(np.diff(profile)).sum()), degrees, profile)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from muster.contracts.envelope import parse_task
 from muster.ports import TopicPartition
+from tracker_service.projection.rank import waiting_rank
 from tracker_service.turns.calling import called
 from tracker_service.turns.clearing import is_behind
 from tracker_service.turns.decision import Standing, Verdict, verdict_of
@@ -109,13 +110,26 @@ class Caller:
         task = self._projection.fold.tasks.get(seat.task_id)
         busy = any(not other.waits for other in queue)
         paused = any(row.paused_at is not None for row in self._projection.fold.pauses.values())
-        standing = Standing(task.rank if task else None, paused=paused, queue_busy=busy)
+        void = self._void(seat)
+        standing = Standing(task.rank if task else None, paused=paused, queue_busy=busy, claims_void=void)
         verdict = verdict_of(seat, standing, self._process.wall())
         if verdict is Verdict.UNCLEARED and self._broken is TurnsMutation.UNCLEARED_CALLS:
             return Verdict.CALL
         if verdict is Verdict.AWAY and seat.waits and self._broken is TurnsMutation.STANDING_IGNORED and not busy:
             return Verdict.HELD if paused else Verdict.CALL
         return verdict
+
+    def _void(self, seat: Seat) -> bool:
+        """Every claim to where the task stands is to a record that it has left by a later call."""
+        claims = [claim for claim in self._projection.claims() if claim.key.task_id == seat.task_id]
+        return bool(claims) and all(map(self._projection.left, claims))
+
+    def _goes_on(self, seat: Seat) -> bool:
+        if self._broken is TurnsMutation.STANDING_IGNORED:
+            return False
+        task = self._projection.fold.tasks.get(seat.task_id)
+        here = waiting_rank(seat.redrive, seat.attempt, seat.delivery)
+        return task is not None and task.rank > here and not self._void(seat)
 
     def _mark(self, chosen: Sequence[Seat]) -> None:
         """Durable, on the lock's own connection, and only what still stands as it was decided on."""
@@ -125,7 +139,7 @@ class Caller:
         seats, marked = self._projection.fold.seats, []
         for seat in chosen:
             known = seats.get(seat.key)
-            if known is not None and known.stage == seat.stage:
+            if known is not None and known.stage == seat.stage and not self._goes_on(known):
                 seats[seat.key] = replace(known, stage=known.stage + 1, sent=False, came_at=_NEVER)
                 marked.append(seats[seat.key])
         self._process.later(self._process.timeline.random.choice((0.01, 0.3)), lambda: self._write(marked))

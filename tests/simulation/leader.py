@@ -133,7 +133,7 @@ class Leader:
             self._again()
             return
         suspects: dict[tuple[str, int], list[ClaimRow]] = {}
-        for row in self._projection.claims():
+        for row in self._valid(self._projection.claims()):
             suspects.setdefault((row.key.task_id, row.key.delivery), []).append(row)
         records: list[tuple[Write, Callable[[], None]]] = []
         for (_, delivery), rows in suspects.items():
@@ -169,6 +169,10 @@ class Leader:
             self._again()
 
         self._broker.request(self._process, commit, answered)
+
+    def _valid(self, claims: Sequence[ClaimRow]) -> Sequence[ClaimRow]:
+        """Without those to records that their task has left by a later call."""
+        return [claim for claim in claims if not self._projection.left(claim)]
 
     def _suspicious(self, claim: ClaimRow, dead: Dead) -> bool:
         """A commit whose answer was lost may stand although its worker took it for refused, so look at those too."""

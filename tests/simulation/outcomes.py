@@ -115,5 +115,5 @@ def _said(author: Author, subject: Subject) -> dict[str, Any]:
 
 
 def _pointer(subject: Subject) -> dict[str, Any]:
-    record = subject.record
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    record, sequenced = subject.record, subject.task.sequenced
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset, "sequenced": sequenced}

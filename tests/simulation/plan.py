@@ -11,6 +11,8 @@ from muster.contracts.retry import RetryPolicy
 
 #: Short, so that a schedule is; the arithmetic is the real one.
 POLICY = RetryPolicy(max_retries=3, base=4.0, factor=2.0, cap=20.0)
+#: Faults happen until then (seconds).
+TROUBLE = 40.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from muster.ports import TopicPartition
 from tracker_service.projection.fold import Fold
 from tracker_service.projection.reading import Reader
 from tracker_service.projection.rows import ClaimRow, TaskRow
+from tracker_service.turns.seat import SeatKey, is_left
 
 from .broker import LANE, TOPICS, Broker
 from .plan import Notes
@@ -46,6 +47,11 @@ class Projection:
         """Claims that count: their task stands exactly where they put it."""
         ranks = {task_id: row.rank for task_id, row in self.fold.tasks.items()}
         return [claim for claim in self.fold.open_claims() if claim.rank == ranks.get(claim.key.task_id)]
+
+    def left(self, claim: ClaimRow) -> bool:
+        """Its task was called since the record that is claimed was written."""
+        seat = self.fold.seats.get(SeatKey(claim.key.task_id, claim.key.redrive))
+        return seat is not None and is_left(claim.sequenced, seat.stage)
 
     def _check(self, row: TaskRow) -> None:
         now = rank(TaskState(row.state), attempt=row.attempt, delivery=row.delivery, redrive=row.redrive)

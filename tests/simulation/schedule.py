@@ -16,15 +16,15 @@ from .group import Group
 from .leader import Lock
 from .mover import INTAKE, Mover
 from .mutations import Mutation
-from .plan import Notes, TaskPlan
+from .plan import TROUBLE, Notes, TaskPlan
 from .projection import Projection
 from .timeline import Process, Timeline
 from .tracker import Tracker
 from .worker import Worker, wants
 
 TASKS, WORKERS, TRACKERS = 8, 3, 2
-#: Faults happen until then (seconds); after the second one whoever has not ended is stuck.
-TROUBLE, PATIENCE = 40.0, 400.0
+#: Whoever has not ended by then (seconds) is stuck.
+PATIENCE = 400.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ class Report:
 class Schedule:
     """The processes of one installation and what befalls them."""
 
-    #: Whoever has not ended by then (seconds) is stuck.
     patience = PATIENCE
 
     def __init__(self, seed: int, mutation: Mutation | None = None) -> None:

@@ -14,14 +14,15 @@ from muster.contracts.envelope import TaskRecord
 from muster.contracts.pauses import Pause, pause_key
 from muster.ports import TopicPartition
 from tracker_service.projection.fold import Fold
+from tracker_service.projection.rows import ClaimRow
 
 from . import outcomes
 from .broker import LANE, TOPICS
 from .caller import DOOR, Caller
 from .leader import Lock
-from .plan import Notes, TaskPlan
+from .plan import TROUBLE, Notes, TaskPlan
 from .projection import Projection
-from .schedule import TROUBLE, Report, Schedule
+from .schedule import Report, Schedule
 from .tracker import Tracker
 from .turns_worker import TurnNotes, TurnsMutation, TurnsWorker, foreign
 from .worker import Worker
@@ -36,7 +37,17 @@ class TurnsProjection(Projection):
 
     def __init__(self, schedule: TurnsSchedule) -> None:
         super().__init__(schedule._broker, schedule._notes)
+        self._broken = schedule._broken
         self.offsets = dict.fromkeys(self._broker.ends(DOOR), 0)
+
+    def advance(self, partition: TopicPartition, records: int) -> None:
+        """A task that has ended takes no seat, as in the tables."""
+        super().advance(partition, records)
+        for key in [key for key in self.fold.seats if self.ended(key.task_id)]:
+            del self.fold.seats[key]
+
+    def left(self, claim: ClaimRow) -> bool:
+        return super().left(claim) and self._broken is not TurnsMutation.LEFT_COUNTS
 
     def ended(self, task_id: str) -> bool:
         row = self.fold.tasks.get(task_id)

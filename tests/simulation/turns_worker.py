@@ -19,9 +19,12 @@ from muster.worker.turns import Pauses
 from . import outcomes
 from .broker import TOPICS
 from .deliveries import Batch, Delivery
-from .plan import Notes, TaskPlan
+from .plan import TROUBLE, Notes, TaskPlan
 from .timeline import Timeline
 from .worker import FENCE, Worker
+
+#: How often a worker freezes just when it asks to accept keyed tasks, and for how long: others run them by then.
+STILL, STILL_SECONDS = 0.1, 28.0
 
 
 class TurnsMutation(Enum):
@@ -37,6 +40,7 @@ class TurnsMutation(Enum):
     NO_TAKEOVER_BARRIER = "a new leader calls before the projection has passed what was written"
     UNCLEARED_CALLS = "a task is called while the lane record it came from may still be handed out"
     NO_CLEARING_BARRIER = "seats are cleared before the projection has passed what was written"
+    LEFT_COUNTS = "recovery believes a claim to a record that its task has left by a later call"
     LOST_CALLS = "a call that was marked and not written is never written again"
     PAUSE_UNHEARD = "a worker runs tasks of a paused type"
 
@@ -88,7 +92,7 @@ class TurnNotes(Notes):
         for record in door:
             places.setdefault(parse_task(record.headers, record.value).task_id, len(places))
         for key, starts in self.first_starts.items():
-            if starts != sorted(starts, key=places.__getitem__):
+            if not places.keys() >= set(starts) or starts != sorted(starts, key=places.__getitem__):
                 self.broken.append(f"order: {key} began {starts}")
 
 
@@ -162,6 +166,15 @@ class TurnsWorker(Worker):
             and delivery.confirmed is None
             and self._broken is not TurnsMutation.BEGIN_UNACCEPTED
         )
+
+    def _ask(self, batch: Batch) -> None:
+        """Now and then it stands still just then: its commit counts, and its tasks are taken for lost."""
+        super()._ask(batch)
+        keyed = any(delivery.task.order_key for delivery in batch.deliveries)
+        if keyed and self.timeline.now < TROUBLE and self.timeline.random.random() < STILL:
+            self._notes.freezes += 1
+            self.freeze(STILL_SECONDS)
+            self._group.miss(self)
 
     def _resolve(self, batch: Batch, confirmed: bool) -> None:
         super()._resolve(batch, confirmed)

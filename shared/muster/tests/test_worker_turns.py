@@ -9,7 +9,7 @@ import pytest
 from muster.adapters.clock import SystemClock
 from muster.adapters.memory import MemoryBroker
 from muster.contracts.envelope import TaskRecord, parse_task
-from muster.contracts.events import encode_json
+from muster.contracts.events import Started, encode_json
 from muster.contracts.pauses import Pause, pause_key, paused_type
 from muster.contracts.retry import RetryPolicy
 from muster.testing import Stage, memory_stage, wait_until
@@ -97,13 +97,14 @@ async def test_tasks_of_a_paused_type_wait_and_others_run(stage: Stage) -> None:
     assert stage.said(free) == ["Started"]
 
 
-async def test_a_called_task_stays_called_through_its_retry(stage: Stage) -> None:
+async def test_a_called_task_stays_called_through_its_retry_and_its_claim_says_which_call(stage: Stage) -> None:
     async with stage.worker(make_app()):
-        await stage.submit("fail", order_key="cadet-7", sequenced=3)
+        task_id = await stage.submit("fail", order_key="cadet-7", sequenced=3)
         await wait_until(lambda: bool(stage.records(stage.topics.retry)), "it is to be tried again")
 
     [record] = stage.records(stage.topics.retry)
     assert parse_task(record.headers, record.value).sequenced == 3
+    assert [event.sequenced for event in stage.events(task_id) if isinstance(event, Started)] == [3]
 
 
 @pytest.mark.parametrize(("order_key", "said"), [(None, ["Started", "Succeeded"]), ("k", ["Started", "Abandoned"])])

@@ -236,7 +236,7 @@ class Fold:
         )  # fmt: skip
         known = self.claims.get(key)
         if known is None or seq > known.seq:
-            self.claims[key] = ClaimRow(key, rank, event.at, abandoned, seq)
+            self.claims[key] = ClaimRow(key, rank, event.at, abandoned, seq, event.sequenced)
 
 
 def _wins(row: TaskRow, rank: int, at: datetime, worker: str = "") -> bool:

@@ -34,6 +34,7 @@ from tracker_service.projection.rows import CatalogRow, PauseRow, RevocationRow,
 from tracker_service.projection.storable import (
     MAX_INT32,
     MAX_INT64,
+    check_claim,
     check_event,
     check_failure,
     check_instant,
@@ -117,7 +118,7 @@ class Reader:
         event = decode_event(record.value or b"")
         check_event(event)
         if isinstance(event, Started):
-            check_pointer(event.topic, event.partition, event.offset)
+            check_claim(event)
             fold.started(event, self._lanes.get(event.topic), record.offset)
         elif isinstance(event, Succeeded):
             check_instant(event.started_at)
@@ -125,7 +126,7 @@ class Reader:
         elif isinstance(event, Progressed):
             fold.progressed(event)
         elif isinstance(event, Abandoned):
-            check_pointer(event.topic, event.partition, event.offset)
+            check_claim(event)
             fold.abandoned(event, record.offset)
         else:
             if event.topic is not None:

@@ -68,6 +68,8 @@ class ClaimRow(NamedTuple):
     started_at: datetime
     abandoned: bool
     seq: int
+    #: How often the task had been called when the record it took was written; None: not known.
+    sequenced: int | None = None
 
 
 class Ended(NamedTuple):

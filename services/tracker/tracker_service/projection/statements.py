@@ -61,7 +61,8 @@ DELETE_ENDED_CLAIMS = f"""
 # A claim whose end was folded before it (from another topic) stays away.
 MERGE_CLAIMS = f"""
     INSERT INTO muster.claims AS c (
-        task_id, redrive, attempt, delivery, worker, topic, "partition", "offset", rank, started_at, abandoned, seq)
+        task_id, redrive, attempt, delivery, worker, topic, "partition", "offset", rank, started_at, abandoned, seq,
+        sequenced)
     SELECT n.* FROM {
     _unnest(
         [
@@ -77,11 +78,12 @@ MERGE_CLAIMS = f"""
             "timestamptz",
             "boolean",
             "bigint",
+            "integer",
         ]
     )
 }
         AS n (task_id, redrive, attempt, delivery, worker, topic, "partition", "offset", rank, started_at, abandoned,
-              seq)
+              seq, sequenced)
     LEFT JOIN muster.tasks t ON t.task_id = n.task_id AND t.finished_at IS NOT NULL AND t.redrive = n.redrive
         AND t.attempt = n.attempt AND t.delivery = n.delivery AND t.worker = n.worker
     LEFT JOIN muster.attempts a ON a.task_id = n.task_id AND a.redrive = n.redrive AND a.attempt = n.attempt

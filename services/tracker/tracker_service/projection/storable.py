@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from muster.contracts.envelope import MAX_ATTEMPT, Failure, TaskRecord
 from muster.contracts.errors import InvalidRecord
-from muster.contracts.events import AnyEvent
+from muster.contracts.events import Abandoned, AnyEvent, Started
 from muster.ports import Record
 
 MAX_INT32, MAX_INT64 = 2**31 - 1, 2**63 - 1
@@ -42,6 +42,11 @@ def check_event(event: AnyEvent) -> None:
     check_name(event.task_id)
     check_name(event.task_type)
     check_name(event.worker)
+
+
+def check_claim(event: Started | Abandoned) -> None:
+    check_pointer(event.topic, event.partition, event.offset)
+    within(event.sequenced or 0, MAX_INT32)
 
 
 def check_pointer(topic: str, partition: int, offset: int) -> None:

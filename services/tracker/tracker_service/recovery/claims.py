@@ -10,6 +10,8 @@ from asyncpg.pool import PoolConnectionProxy
 from muster.contracts.recovery import Claim
 from muster.ports import TopicPartition
 
+from tracker_service.turns.seat import is_left
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 # A claim counts while its task stands exactly where the claim put it (t.rank = c.rank): STARTED, this delivery.
@@ -23,10 +25,14 @@ _CLOSE = """
     WHERE c.open AND (c.abandoned OR c.worker = ANY($1::text[])) AND t.task_id = c.task_id AND t.rank > c.rank"""
 _CLAIMS = """
     SELECT c.task_id, t.task_type, c.redrive, c.attempt, c.delivery, c.worker, c.topic, c."partition", c."offset",
-        c.abandoned
+        c.abandoned, c.sequenced
     FROM muster.claims c JOIN muster.tasks t ON t.task_id = c.task_id AND t.rank = c.rank
     WHERE c.task_id IN (SELECT task_id FROM muster.claims WHERE open AND (abandoned OR worker = ANY($1::text[])))
     ORDER BY c.task_id, c."offset" """
+# Behind the lock under which room.mark works: a mark that is being made is seen, a later one sees these claims.
+_STAGES = """
+    SELECT task_id, redrive, stage FROM muster.turns WHERE task_id = ANY($1::text[])
+    ORDER BY task_id, redrive FOR SHARE"""
 _BEHIND = """
     SELECT count(*) FROM unnest($1::text[], $2::int[], $3::bigint[]) AS n (topic, "partition", until)
     LEFT JOIN muster.offsets o USING (topic, "partition") WHERE coalesce(o.next_offset, 0) < n.until"""
@@ -58,10 +64,18 @@ async def claimed_topics(connection: Connection, workers: Collection[str]) -> li
 
 
 async def suspects(connection: Connection, dead: Collection[str]) -> list[Suspect]:
-    """Tasks still STARTED that a dead worker claims or any worker gave back; claims of others are closed on the way."""
+    """Tasks still STARTED that a dead worker claims or any worker gave back; claims of others are closed on the way.
+
+    A claim to a record that its task has left by a later call is void (seat.is_left): nobody accepted it.
+    """
     await connection.execute(_CLOSE, list(dead))
     found: dict[tuple[str, str, int, int, int], list[Claim]] = {}
-    for row in await connection.fetch(_CLAIMS, list(dead)):
+    rows = await connection.fetch(_CLAIMS, list(dead))
+    named = sorted({row["task_id"] for row in rows})
+    stages = {(row["task_id"], row["redrive"]): row["stage"] for row in await connection.fetch(_STAGES, named)}
+    for row in rows:
+        if is_left(row["sequenced"], stages.get((row["task_id"], row["redrive"]), 0)):
+            continue
         key = (row["task_id"], row["task_type"], row["redrive"], row["attempt"], row["delivery"])
         claim = Claim(row["worker"], row["topic"], row["partition"], row["offset"], row["abandoned"])
         found.setdefault(key, []).append(claim)

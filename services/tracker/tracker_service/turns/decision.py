@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
-from tracker_service.projection.rank import is_terminal, waiting_rank
+from tracker_service.projection.rank import is_terminal, started_rank, waiting_rank
 from tracker_service.turns.seat import Seat
 
 #: A task that came back after a call is called again this much later at the soonest: the worker that sent it back has
@@ -46,12 +46,15 @@ class Standing(NamedTuple):
     revoked: bool = False
     #: A seat of the queue, this or another, was called and is not over.
     queue_busy: bool = False
+    #: It is STARTED, but every claim to that is to a record which it has left by a later call (seat.is_left).
+    claims_void: bool = False
 
 
 def verdict_of(seat: Seat, standing: Standing, now: datetime) -> Verdict:
     """For the first of its queue. One that waits behind may be OVER, REVOKED or EXPIRED all the same."""
     here = waiting_rank(seat.redrive, seat.attempt, seat.delivery)
-    if standing.rank is not None and standing.rank > here:
+    void = standing.claims_void and standing.rank == started_rank(seat.redrive, seat.attempt, seat.delivery)
+    if standing.rank is not None and standing.rank > here and not void:
         later_round = standing.rank >= waiting_rank(seat.redrive + 1, 0, 0)
         return Verdict.OVER if later_round or is_terminal(standing.rank) else Verdict.AWAY
     if standing.queue_busy or not seat.waits:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from tracker_service.projection.rank import started_rank
 from tracker_service.projection.rows import PauseRow
 from tracker_service.turns import statements as sql
 from tracker_service.turns.decision import Standing
@@ -101,8 +102,16 @@ async def clear(connection: Connection, seats: Sequence[tuple[SeatKey, str]]) ->
 
 
 async def mark(connection: Connection, seats: Sequence[Seat]) -> list[Seat]:
-    """Mark seats as called, before anything is written: those that still stood as decided on, with their records."""
-    rows = {SeatKey(row[0], row[1]): row for row in await connection.fetch(sql.MARK, *_named(seats))}
+    """Mark seats as called, before anything is written: those that still stood as decided on, with their records.
+
+    Locked first, looked at then: recovery reads the stage of a seat behind the same lock (recovery/claims.py), so it
+    either sees the mark, or what it judged by is seen here.
+    """
+    highest = [started_rank(seat.redrive, seat.attempt, seat.delivery) for seat in seats]
+    async with connection.transaction():
+        await connection.execute(sql.LOCK_SEATS, *_named(seats)[:2])
+        found = await connection.fetch(sql.MARK, *_named(seats), highest)
+    rows = {SeatKey(row["task_id"], row["redrive"]): row for row in found}
     return [
         replace(seat, stage=seat.stage + 1, headers=row["headers"], body=row["body"])
         for seat in seats
@@ -134,7 +143,7 @@ def _named(seats: Sequence[Seat]) -> tuple[list[str], list[int], list[int]]:
 
 
 def _waiting(row: asyncpg.Record) -> Waiting:
-    standing = Standing(row["rank"], row["paused"], row["revoked"], row["queue_busy"])
+    standing = Standing(row["rank"], row["paused"], row["revoked"], row["queue_busy"], row["claims_void"])
     return Waiting(_seat(row), standing, row["asked_by"], row["bytes"])
 
 

@@ -60,6 +60,15 @@ class Seat:
         return self.stage % 2 == 0
 
 
+def is_left(sequenced: int | None, stage: int) -> bool:
+    """A task whose seat is in this stage was called since its record with this `task-sequenced` was written.
+
+    A claim to that record is void: the call came after the group had committed past the record, and what had been
+    claimed before that commit was seen (docs/decisions/0006).
+    """
+    return sequenced is not None and sequenced < (stage + 1) // 2
+
+
 SEAT_COLUMNS = tuple(field.name for field in fields(Seat))
 seat_values = attrgetter(*SEAT_COLUMNS)
 

@@ -81,8 +81,11 @@ TAKE_DUE = """
 _SEAT = ", ".join(f's."{name}"' for name in SEAT_COLUMNS)
 # Decided on without the records themselves, which may be large.
 _LIGHT = _SEAT.replace('s."headers", s."body"', "NULL AS headers, NULL AS body")
-_STANDING = """t.rank, p.paused_at IS NOT NULL AS paused, r.task_id IS NOT NULL AS revoked, r.asked_by,
-    coalesce(octet_length(s.body), 0) AS bytes"""
+# seat.is_left of every claim to where the task stands; NULL: nobody claims that.
+_VOID = """SELECT bool_and(coalesce(c.sequenced < (s.stage + 1) / 2, false)) FROM muster.claims c
+        WHERE c.task_id = t.task_id AND c.rank = t.rank"""
+_STANDING = f"""t.rank, t.state = 'STARTED' AND ({_VOID}) IS TRUE AS claims_void, p.paused_at IS NOT NULL AS paused,
+    r.task_id IS NOT NULL AS revoked, r.asked_by, coalesce(octet_length(s.body), 0) AS bytes"""
 _BESIDE = """
     LEFT JOIN muster.tasks t ON t.task_id = s.task_id
     LEFT JOIN muster.pauses p ON p.task_type = s.task_type
@@ -109,15 +112,18 @@ TAKEN_BACK = f"""
     JOIN muster.turns s USING (task_id, redrive)
     {_BESIDE}"""  # noqa: S608
 
+LOCK_SEATS = """
+    SELECT FROM muster.turns JOIN unnest($1::text[], $2::smallint[]) AS n (task_id, redrive) USING (task_id, redrive)
+    ORDER BY task_id, redrive FOR UPDATE OF turns"""
+
 # Held against what was decided on; came_at gives way to the record's own time once that is folded.
-MARK = """
+MARK = f"""
     UPDATE muster.turns AS s SET stage = s.stage + 1, sent = false, came_at = 'infinity'
-    FROM (
-        SELECT task_id, redrive, n.stage FROM muster.turns
-        JOIN unnest($1::text[], $2::smallint[], $3::integer[]) AS n (task_id, redrive, stage) USING (task_id, redrive)
-        WHERE turns.stage = n.stage ORDER BY task_id, redrive FOR UPDATE OF turns) AS n
-    WHERE s.task_id = n.task_id AND s.redrive = n.redrive
-    RETURNING s.task_id, s.redrive, s.headers, s.body"""
+    FROM unnest($1::text[], $2::smallint[], $3::integer[], $4::bigint[]) AS n (task_id, redrive, stage, highest)
+    WHERE s.task_id = n.task_id AND s.redrive = n.redrive AND s.stage = n.stage AND NOT EXISTS (
+        SELECT FROM muster.tasks t WHERE t.task_id = s.task_id
+            AND (t.rank > n.highest OR t.rank = n.highest AND ({_VOID}) IS NOT TRUE))
+    RETURNING s.task_id, s.redrive, s.headers, s.body"""  # noqa: S608
 
 NOTE_SENT = """
     UPDATE muster.turns AS s SET sent = true

@@ -29,6 +29,8 @@ class Started(Event, frozen=True, kw_only=True, tag="STARTED"):
     topic: str
     partition: int
     offset: int
+    #: The record's `task-sequenced`: how often its task had been called by then. None: not said.
+    sequenced: int | None = None
 
 
 class Abandoned(Event, frozen=True, kw_only=True, tag="ABANDONED"):
@@ -37,6 +39,7 @@ class Abandoned(Event, frozen=True, kw_only=True, tag="ABANDONED"):
     topic: str
     partition: int
     offset: int
+    sequenced: int | None = None
 
 
 class Progressed(Event, frozen=True, kw_only=True, tag="PROGRESS"):

@@ -37,14 +37,14 @@ class Settlement:
         """Claim a delivery; must be acknowledged before its offset is committed."""
         return await self._event(
             task,
-            Started(**self._said_of(task), topic=record.topic, partition=record.partition, offset=record.offset),
+            Started(**self._said_of(task), **_pointer(record), sequenced=task.sequenced),
         )
 
     async def abandoned(self, record: Record, task: TaskRecord) -> Written:
         """Take a claim back."""
         return await self._event(
             task,
-            Abandoned(**self._said_of(task), topic=record.topic, partition=record.partition, offset=record.offset),
+            Abandoned(**self._said_of(task), **_pointer(record), sequenced=task.sequenced),
         )
 
     async def progressed(self, task: TaskRecord, done: float, total: float | None, message: str) -> Written:
@@ -192,3 +192,7 @@ class Settlement:
 
     async def _event(self, task: TaskRecord, event: Event) -> Written:
         return await self._producer.send(self._topics.events, encode_event(event), key=task.task_id.encode())
+
+
+def _pointer(record: Record) -> dict[str, Any]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

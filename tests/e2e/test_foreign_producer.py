@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from muster.contracts.topics import Lane
@@ -102,6 +103,25 @@ def test_a_task_written_twice_runs_under_one_id(system: System, api: Api, foreig
         foreign.write(system.topics.lane("media"), body.encode(), headers)
 
     check_photo(system, api, headers["ce_id"])
+
+
+def test_tasks_with_an_order_key_run_one_after_another(
+    system: System, api: Api, foreign: ForeignClient, body: str
+) -> None:
+    lane, door = system.topics.lane("media"), system.topics.keyed
+    headers = [{"ce_id": uuid.uuid4().hex, "ce_type": COMPRESS, "task-key": "cadet-7"} for _ in range(4)]
+    # By the door, with and without a route; a lane is a detour to the same door.
+    for wanted, route in zip(headers[:3], ({"task-route": lane}, {}, {"task-route": lane}), strict=True):
+        foreign.write(door, body.encode(), wanted | route, key=b"cadet-7")
+    foreign.write(lane, body.encode(), headers[3], key=b"cadet-7")
+
+    assert [api.ended(wanted["ce_id"])["status"] for wanted in headers] == ["SUCCESS"] * 4
+    details = [api.details(wanted["ce_id"]) for wanted in headers]
+    assert {told["lane"] for told in details} == {"default"}
+    spans = [(told["started_at"], told["finished_at"]) for told in details]
+    # The fourth took its place when a worker met it: in front of whom, is its own affair.
+    assert spans[:3] == sorted(spans[:3])
+    assert all(front[1] <= behind[0] for front, behind in pairwise(sorted(spans))), spans
 
 
 def test_kafkas_own_console_producer_writes_a_task(system: System, api: Api, body: str) -> None:

@@ -14,6 +14,8 @@ from .turns_worker import TurnsMutation
 SCHEDULES = 150
 #: Every broken rule must show within so many seeds; most do within twenty.
 ENOUGH = 400
+#: The other one is too rare to search for.
+BROKEN = [broken for broken in TurnsMutation if broken is not TurnsMutation.LEFT_COUNTS]
 
 
 def test_tasks_of_a_key_begin_in_their_order_one_at_a_time_and_none_waits_for_ever() -> None:
@@ -28,7 +30,17 @@ def test_tasks_of_a_key_begin_in_their_order_one_at_a_time_and_none_waits_for_ev
     assert sum(notes.redelivered for _, notes in reports) > SCHEDULES / 4
 
 
-@pytest.mark.parametrize("broken", TurnsMutation, ids=lambda broken: broken.name.lower())
+@pytest.mark.parametrize("seed", [760, 1742])
+def test_a_claim_that_lands_after_the_next_call_brings_nothing_back(seed: int) -> None:
+    """Once in some hundred schedules; these two are known for it, without the faults that were added since."""
+    _, believed = run_turns(seed, TurnsMutation.LEFT_COUNTS, still=0.0)
+    _, notes = run_turns(seed, still=0.0)
+
+    assert believed.broken
+    assert notes.broken == []
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name.lower())
 def test_a_rule_of_turns_broken_on_purpose_is_noticed(broken: TurnsMutation) -> None:
     found = next((seed for seed in range(ENOUGH) if run_turns(seed, broken)[1].broken), None)
 

@@ -24,7 +24,7 @@ from .plan import TROUBLE, Notes, TaskPlan
 from .projection import Projection
 from .schedule import Report, Schedule
 from .tracker import Tracker
-from .turns_worker import TurnNotes, TurnsMutation, TurnsWorker, foreign
+from .turns_worker import STILL, TurnNotes, TurnsMutation, TurnsWorker, foreign
 from .worker import Worker
 
 KEYS = ("cadet-1", "cadet-1", "cadet-1", "cadet-2", "cadet-2", "cadet-2", None, None)
@@ -65,8 +65,9 @@ class TurnsSchedule(Schedule):
     #: Three tasks, one after another, each with its retries.
     patience = 1500.0
 
-    def __init__(self, seed: int, broken: TurnsMutation | None = None) -> None:
-        self._broken = broken
+    def __init__(self, seed: int, broken: TurnsMutation | None = None, still: float = STILL) -> None:
+        """`still`: how often a worker freezes just when it asks to accept keyed tasks."""
+        self._broken, self._still = broken, still
         self._calls_lock = Lock()
         super().__init__(seed)
 
@@ -145,7 +146,7 @@ class TurnsSchedule(Schedule):
     def _worker(self) -> Worker:
         return TurnsWorker(
             self._timeline, self._name("worker"), self._broker, self._group, self._plans, self._turn_notes,
-            self._broken, self._broker.partitions[_CONTROL],
+            self._broken, self._broker.partitions[_CONTROL], self._still,
         )  # fmt: skip
 
     def _new_tracker(self) -> Tracker:
@@ -154,7 +155,7 @@ class TurnsSchedule(Schedule):
         return tracker
 
 
-def run_turns(seed: int, broken: TurnsMutation | None = None) -> tuple[Report, TurnNotes]:
-    schedule = TurnsSchedule(seed, broken)
+def run_turns(seed: int, broken: TurnsMutation | None = None, still: float = STILL) -> tuple[Report, TurnNotes]:
+    schedule = TurnsSchedule(seed, broken, still)
     report = schedule.run()
     return report, cast(TurnNotes, report.notes)

@@ -101,8 +101,9 @@ class TurnsWorker(Worker):
 
     def __init__(
         self, timeline: Timeline, name: str, broker: Any, group: Any, plans: Mapping[str, TaskPlan], notes: TurnNotes,
-        broken: TurnsMutation | None, control: Sequence[Record],
+        broken: TurnsMutation | None, control: Sequence[Record], still: float,
     ) -> None:  # fmt: skip
+        self._still = still
         self._turn_notes, self._broken = notes, broken
         self.pauses, self._control, self._heard = Pauses(), control, 0
         self.hear(len(control))
@@ -171,7 +172,7 @@ class TurnsWorker(Worker):
         """Now and then it stands still just then: its commit counts, and its tasks are taken for lost."""
         super()._ask(batch)
         keyed = any(delivery.task.order_key for delivery in batch.deliveries)
-        if keyed and self.timeline.now < TROUBLE and self.timeline.random.random() < STILL:
+        if self._still and keyed and self.timeline.now < TROUBLE and self.timeline.random.random() < self._still:
             self._notes.freezes += 1
             self.freeze(STILL_SECONDS)
             self._group.miss(self)

@@ -5,6 +5,7 @@ RotcError
 ├── DamagedImages
 ├── DamagedGradingRules
 ├── MissingOcrColumns
+├── WeakCertificateKey
 ├── MigrationRefused
 ├── DemoRefused
 └── DatabaseUnreachable
@@ -45,6 +46,15 @@ class MissingOcrColumns(RotcError):
     def __init__(self) -> None:
         super().__init__(
             "excuse_letters has no ocr columns: run `muster-db migrate --add-ocr-columns` on this database."
+        )
+
+
+class WeakCertificateKey(RotcError):
+    """A key of certificates that could be guessed; the service does not start."""
+
+    def __init__(self, shortest: int) -> None:
+        super().__init__(
+            f"CERTIFICATE_KEYS has a key of fewer than {shortest} characters: make one with `openssl rand -hex 32`."
         )
 
 

@@ -15,13 +15,15 @@ from muster_local.ports import LOOPBACK, is_free
 from muster_local.state import State
 from muster_local.supervisor import Supervisor
 
-SERVICES = ("tracker", "media", "ocr", "scheduler")
+SERVICES = ("tracker", "media", "reports", "ocr", "scheduler")
 DATABASE = "rotc"
 _API_PORT = 8000
 # What the person's own shell says of other installations must not reach the local one.
 _FOREIGN = (
     "KAFKA_",
     "CLOUDINARY_",
+    "REPORTS_",
+    "CERTIFICATE_",
     "MEDIA_",
     "OCR_",
     "TRACKER_",
@@ -87,6 +89,7 @@ class Stack:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        port = self._api_port()
         cloudinary = f"http://{LOOPBACK}:{self.state.port('cloudinary')}"
         return {
             **kept,
@@ -96,12 +99,15 @@ class Stack:
             "CLOUDINARY_UPLOAD_PREFIX": cloudinary,
             "MEDIA_ALLOWED_HOSTS": LOOPBACK,
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+            "REPORTS_PHOTO_HOSTS": LOOPBACK,
+            "REPORTS_ALLOW_PRIVATE_HOSTS": "true",
+            "REPORTS_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
             "OCR_ALLOWED_HOSTS": LOOPBACK,
             "OCR_ALLOW_PRIVATE_HOSTS": "true",
             "MUSTER_HTTP_HOST": LOOPBACK,
             "MUSTER_GRACE_SECONDS": kept.get("MUSTER_GRACE_SECONDS", "10"),
             "TRACKER_HTTP_HOST": LOOPBACK,
-            "TRACKER_HTTP_PORT": str(self._api_port()),
+            "TRACKER_HTTP_PORT": str(port),
         }
 
     def _api_port(self) -> int:
@@ -142,6 +148,7 @@ def load_secrets(home: Path) -> dict[str, str]:
             path,
             {
                 "DJANGO_SECRET_KEY": secrets.token_hex(32),
+                "CERTIFICATE_KEYS": secrets.token_hex(32),
                 "CLOUDINARY_CLOUD_NAME": "rotc-local",
                 "CLOUDINARY_API_KEY": str(secrets.randbelow(10**15)),
                 "CLOUDINARY_API_SECRET": secrets.token_hex(16),

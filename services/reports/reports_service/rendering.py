@@ -1,4 +1,4 @@
-"""Draws a report in a child process that can be killed, and tells how many pages are done. What is drawn is domain's."""
+"""Has a report drawn in a child process that can be killed, and tells the pages done. What is drawn is domain's."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ _EVERY_PAGES = 20
 _LOOK_SECONDS = 0.5
 
 
-async def render_report(
-    ctx: Context[ReportsResources], function: Callable[[D, OnPage], Rendered], data: D
-) -> Rendered:
+async def render_report(ctx: Context[ReportsResources], function: Callable[[D, OnPage], Rendered], data: D) -> Rendered:
     """The finished PDF; pages are told as progress while it is drawn."""
     descriptor, path = tempfile.mkstemp(prefix="muster-report-")
     watch = asyncio.create_task(_watch(ctx, descriptor))

@@ -55,9 +55,7 @@ async def batch_generate_certificates(ctx: Context[ReportsResources], params: Ba
     """Make the certificates of up to 100 cadets for one activity; one that cannot be made does not fail the others."""
     await require_staff(ctx, params.user_id)
     wanted = [
-        Wanted(
-            "certificate", Filters(activity_id=params.activity_id, cadet_name=name), params.user_id, f"name-{index}"
-        )
+        Wanted("certificate", Filters(activity_id=params.activity_id, cadet_name=name), params.user_id, f"name-{index}")
         for index, name in enumerate(params.cadet_names)
     ]
     return await make_batch(ctx, wanted, CERTIFICATES)

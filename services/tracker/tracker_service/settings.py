@@ -32,6 +32,11 @@ class TrackerSettings(BaseSettings):
     refusal_limit: str = "60/minute"
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
 
+    #: Keys of certificates, as the reports service has them; empty: nobody's code can be proved here.
+    certificate_keys: SecretStr = Field(
+        SecretStr(""), validation_alias=AliasChoices("CERTIFICATE_KEYS", "certificate_keys")
+    )
+
     @model_validator(mode="after")
     def _strong_key(self) -> Self:
         if self.secret_key is None or self.allow_weak_key:

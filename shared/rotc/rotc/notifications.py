@@ -1,4 +1,4 @@
-"""Writes the notifications that the app lists, and the audit row of a report. Mail and push are the notify service's."""
+"""Writes notifications that the app lists, and the audit row of a report. Mail and push are the notify service's."""
 
 from __future__ import annotations
 

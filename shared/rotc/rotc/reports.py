@@ -1,4 +1,4 @@
-"""What reports are made of: cadets with their grades, attendance, activities. How it looks on paper is the service's."""
+"""What reports are made of: cadets with their grades, attendance, activities. How it looks is the service's."""
 
 from __future__ import annotations
 

@@ -24,10 +24,19 @@ batch_compress_images = _stub("media", "batch_compress_images", "image_list")
 process_ocr_document = _stub("ocr", "process_ocr_document", "file_url", "excuse_letter_id", "language")
 batch_process_ocr = _stub("ocr", "batch_process_ocr", "file_urls_and_ids")
 
+generate_pdf_report = _stub("reports", "generate_pdf_report", "report_type", "filters", "user_id")
+batch_generate_cadet_pdfs = _stub("reports", "batch_generate_cadet_pdfs", "cadet_ids", "user_id")
+batch_generate_certificates = _stub("reports", "batch_generate_certificates", "activity_id", "cadet_names", "user_id")
+generate_daily_attendance_report = _stub("reports", "generate_daily_attendance_report", "date")
+
 __all__ = [
     "batch_compress_images",
+    "batch_generate_cadet_pdfs",
+    "batch_generate_certificates",
     "batch_process_ocr",
     "compress_and_upload_image",
     "delete_cloudinary_image",
+    "generate_daily_attendance_report",
+    "generate_pdf_report",
     "process_ocr_document",
 ]

@@ -7,13 +7,14 @@ from typing import Any
 import media_service.tasks
 import ocr_service.tasks
 import pytest
+import reports_service.tasks
 import rotc.tasks
 from muster.client import TaskStub, make_stubs
 from muster.connect import default_client
 from muster.worker.app import TaskApp
 
 #: Every service whose tasks Django starts.
-APPS: list[TaskApp[Any]] = [media_service.tasks.app, ocr_service.tasks.app]
+APPS: list[TaskApp[Any]] = [media_service.tasks.app, ocr_service.tasks.app, reports_service.tasks.app]
 
 
 def announced() -> list[TaskStub]:

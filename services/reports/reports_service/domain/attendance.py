@@ -13,13 +13,13 @@ from reports_service.domain.document import A4, Rendered, no_progress, render
 from reports_service.domain.figures import day, group_name, percent
 from reports_service.domain.flow import Block, Element, OnPage
 from reports_service.domain.letterhead import Unit
-from reports_service.domain.sheet import About, Sheet
+from reports_service.domain.sheet import About, Align, Sheet
 from reports_service.domain.table import Column, Row, Table
 
 LEGEND = (
     ("Present", palette.PRESENT), ("Late", palette.LATE), ("Excused", palette.EXCUSED), ("Absent", palette.ABSENT),
 )  # fmt: skip
-_NUMBER = "right"
+_NUMBER: Align = "right"
 _COUNTS = tuple(Column(title, 42, _NUMBER) for title in ("Present", "Late", "Excused", "Absent", "Total"))
 _DAYS = (
     Column("Date", 62), Column("Training day", 191, wraps=True, bold=True), *_COUNTS, Column("Came", 60.28, _NUMBER),
@@ -67,7 +67,7 @@ class CadetLine(NamedTuple):
 
 @dataclass(frozen=True)
 class AttendanceData:
-    """Everything in one attendance report; days by date, cadets by company and platoon (none: a report of days only)."""
+    """Everything in one attendance report; days by date, cadets (if any) by company and platoon."""
 
     about: About
     unit: Unit

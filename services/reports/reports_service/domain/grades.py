@@ -12,7 +12,7 @@ from reports_service.domain.document import A4_LANDSCAPE, Rendered, no_progress,
 from reports_service.domain.figures import NONE, group_name, points, score
 from reports_service.domain.flow import Block, OnPage
 from reports_service.domain.letterhead import Unit
-from reports_service.domain.sheet import About, Sheet
+from reports_service.domain.sheet import About, Align, Sheet
 from reports_service.domain.table import Column, Row, Table
 
 
@@ -54,7 +54,7 @@ class GradesData:
     lines: Sequence[GradeLine]
 
 
-_NUMBER = "right"
+_NUMBER: Align = "right"
 _COLUMNS = (
     Column("No.", 32, _NUMBER), Column("Student ID", 74, wraps=True), Column("Name", 190, wraps=True, bold=True),
     Column("Days\npresent", 42, _NUMBER), Column("Merits", 38, _NUMBER), Column("Demerits", 44, _NUMBER),

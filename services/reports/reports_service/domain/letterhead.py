@@ -1,4 +1,4 @@
-"""What every page of a report has: the unit's seal and name above, date and page number below. Contents are not here."""
+"""What every page of a report has: the unit's seal and name above, date and page number below. No contents."""
 
 from __future__ import annotations
 

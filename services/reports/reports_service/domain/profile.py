@@ -152,9 +152,9 @@ def _grade(data: ProfileData) -> Block:
         told = NONE if grade.transmuted is None else f"{grade.transmuted:.2f} ({grade.letter})"
         sheet.text(left + 6, y - 8, f"Equivalent {told}   {grade.remarks}", 10, bold=True, colour=palette.NAVY)
         sheet.text(right - 6, y - 8, points(grade.percentage), 13, bold=True, align="right", colour=palette.NAVY)
-        bars = [Bar(label, ((float(count), colour),)) for count, (label, colour) in zip(data.counts, LEGEND, strict=True)]
+        bars = [
+            Bar(label, ((float(count), colour),)) for count, (label, colour) in zip(data.counts, LEGEND, strict=True)
+        ]
         draw_bars(sheet, Place(left + 315, top, width - 315, 116), "Attendance", bars)
 
     return Block(122, draw)
-
-

@@ -60,7 +60,7 @@ class Sheet:
         self.canvas._code.append(f"BT 1 0 0 1 {x - _SHARE[align] * line.width * size:.2f} {y:.2f} Tm {shown} ET")
 
     def shown(self, line: Line, size: float) -> str:
-        """The operators that show a line inside a text object; reportlab's own way asks for the font with every text."""
+        """The operators that show a line inside a text object, worked out once for all places where it stands."""
         document = self.canvas._doc
         parts = []
         for face, characters in line.runs:

@@ -80,16 +80,16 @@ def _static(family: int, characters: Iterable[str], weight: int, name: str) -> b
     options.notdef_outline = True
     options.hinting = False
     options.drop_tables += _NOT_NEEDED
-    font = FontFile(_file(family), lazy=True)
-    subsetter = Subsetter(options)
-    subsetter.populate(unicodes=[ord(character) for character in characters])
-    subsetter.subset(font)
-    if "fvar" in font:
-        axes = {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}
-        instantiateVariableFont(font, axes | {"wght": weight}, inplace=True)
-    font["name"].setName(name, 6, 3, 1, 0x409)
     file = io.BytesIO()
-    font.save(file)
+    with FontFile(_file(family), lazy=True) as font:
+        subsetter = Subsetter(options)
+        subsetter.populate(unicodes=[ord(character) for character in characters])
+        subsetter.subset(font)
+        if "fvar" in font:
+            axes = {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}
+            instantiateVariableFont(font, axes | {"wght": weight}, inplace=True)
+        font["name"].setName(name, 6, 3, 1, 0x409)
+        font.save(file)
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Text of any script to lines that can be drawn: fonts by character, order of reading, widths, breaks. Draws nothing."""
+"""Text of any script to lines that can be drawn: fonts by character, direction, widths, breaks. Draws nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def printable(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     if composed.isprintable():
         return composed
-    return " ".join("".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"} else c for c in composed).split())
+    return " ".join(
+        "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"} else c for c in composed).split()
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -36,6 +36,7 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert f"{PHOTOS} of {PHOTOS} photos reached SUCCESS and were fetched back whole." in demo.stdout
+    assert "3 of 3 letters were read and written down." in demo.stdout
     # The picture of every photo, and what the status API said of one.
     assert len(re.findall(r"http://127\.0\.0\.1:\d+/\S+/profile_pic_\d+\.jpg", demo.stdout)) >= PHOTOS
     assert re.search(r"GET /api/tasks/\S+/status", demo.stdout)

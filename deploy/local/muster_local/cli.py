@@ -58,23 +58,26 @@ def up(
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End everything after the photos.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End everything afterwards.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
 ) -> None:
-    """Start everything, send 12 photos of different kinds through it, and show what became of them.
+    """Start everything, send 12 photos and 3 letters of different kinds through it, and show what became of them.
 
-    Exit code 0 when every photo reached SUCCESS and could be fetched back.
+    Exit code 0 when every photo could be fetched back whole and every letter was read.
     """
     # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
+    from muster_local.letters_job import run_letters_job
     from muster_local.main_job import run_main_job
 
     board = Board()
     if load_state().supervised():
         wait_until_ready()
-        raise typer.Exit(run_main_job(read_environment(home()), board.console, seed))
+        env = read_environment(home())
+        raise typer.Exit(run_main_job(env, board.console, seed) or run_letters_job(env, board.console))
     code = _INTERRUPTED
     with _until_signal(board.console), running(board):
-        code = run_main_job(read_environment(home()), board.console, seed)
+        env = read_environment(home())
+        code = run_main_job(env, board.console, seed) or run_letters_job(env, board.console)
         if not once:
             _say_where(board.console)
             signal.pause()

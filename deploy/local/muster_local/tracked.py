@@ -122,10 +122,10 @@ async def _image_data(env: Mapping[str, str], upload: Upload) -> str:
     data = upload.photo.data
     if len(data) <= _LARGEST_INLINE_BYTES:
         return base64.b64encode(data).decode()
-    return await asyncio.to_thread(_put_up, env, f"originals/cadet_{upload.cadet_id}", data)
+    return await asyncio.to_thread(put_up, env, f"originals/cadet_{upload.cadet_id}", data)
 
 
-def _put_up(env: Mapping[str, str], public_id: str, data: bytes) -> str:
+def put_up(env: Mapping[str, str], public_id: str, data: bytes) -> str:
     """Store the original as a phone's own upload would, and return its address."""
     answer = cloudinary.uploader.upload(
         io.BytesIO(data),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import zipfile
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
@@ -10,6 +11,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_LINE_LETTERS = 95
 
 
 def encoded(page: Image.Image, kind: str = "PNG") -> bytes:
@@ -47,7 +49,8 @@ def typed_pdf(pages: Sequence[str]) -> bytes:
 
 
 def _content(text: str) -> str:
-    lines = (line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)") for line in text.split("\n"))
+    wrapped = (line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, _LINE_LETTERS) or [""])
+    lines = (line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)") for line in wrapped)
     return "BT /F1 10 Tf 14 TL 50 740 Td " + " ".join(f"({line}) Tj T*" for line in lines) + " ET"
 
 

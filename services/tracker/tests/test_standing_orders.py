@@ -19,6 +19,7 @@ from muster.contracts.topics import Topics
 from muster.ports import Position, Producer, TopicPartition
 from muster.settings import Settings
 from tracker_service.database import Pool
+from tracker_service.recovery.orders import covers
 from tracker_service.service import Tracker
 from tracker_service.settings import TrackerSettings
 from tracker_service.testing.until import until
@@ -165,6 +166,38 @@ async def test_withdrawing_the_order_of_one_round_leaves_the_next_one_in_force(s
     await scene.looked_again()
 
     assert await scene.ordered() == ["again"]
+
+
+async def test_an_order_against_a_round_that_is_yet_to_be_seen_stands_and_is_not_one_against_this_round(
+    scene: Scene,
+) -> None:
+    # Given: the record of the second round is not folded yet, while the first one has ended or waits.
+    await scene.submit_for_next_month("waits")
+    await scene.submit("ended")
+    for task_id in ("waits", "ended"):
+        await scene.order(Revocation(task_id=task_id, at=CLOCK.now(), redrive=1))
+    now = CLOCK.now()
+    end = Succeeded(task_id="ended", task_type="noop", attempt=1, delivery=1, worker="w", at=now, started_at=now)
+    await (await scene.producer.send(scene.topics.events, encode_event(end), key=b"ended"))
+
+    async def known() -> bool:
+        return (await scene.state("ended"), await scene.ordered()) == ("SUCCESS", ["ended", "waits"])
+
+    await until(known, "both orders and the end are folded")
+    await scene.looked_again()
+
+    assert (await scene.state("waits"), await scene.ordered()) == ("PENDING", ["ended", "waits"])
+    task = TaskRecord(task_id="waits", task_type="noop", body=b"{}")
+    order = Revocation(task_id="waits", at=now, redrive=1)
+    for redrive, meant in ((0, False), (1, True), (2, False)):
+        round_of = msgspec.structs.replace(task, redrive=redrive)
+        assert order.covers(round_of, enqueued=now) is meant
+        # What the workers obey is what the queries say.
+        found = await scene.database.fetchval(
+            f"SELECT count(*) FROM muster.revocations r JOIN (VALUES ('waits', {redrive})) AS t (task_id, redrive)"  # noqa: S608
+            f" ON {covers('r', 't')}"
+        )
+        assert bool(found) is meant
 
 
 async def test_an_order_against_an_id_never_seen_stands(scene: Scene) -> None:

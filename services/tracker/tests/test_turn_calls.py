@@ -180,7 +180,12 @@ async def test_a_delayed_head_is_called_into_the_retry_topic_and_its_queue_waits
     assert (task.task_id, task.route, task.not_before, task.sequenced) == ("later", floor.lane, due, 1)
 
 
-async def test_a_waiting_task_is_revoked_or_expires_where_it_sits(floor: Floor, tracking: Tracking) -> None:
+async def test_a_waiting_task_is_revoked_or_expires_where_it_sits(
+    floor: Floor, tracking: Tracking, database: Pool
+) -> None:
+    async def withdrawn() -> bool:
+        return not await database.fetchval("SELECT count(*) FROM muster.revocations WHERE requested_at IS NOT NULL")
+
     async with tracking():
         await floor.enqueue("head")
         await floor.enqueue("revoked")
@@ -193,7 +198,10 @@ async def test_a_waiting_task_is_revoked_or_expires_where_it_sits(floor: Floor, 
         revoked, expired = await floor.until_revoked("revoked"), await floor.until_revoked("expired")
         await floor.succeed("head")
         await floor.until_called("head", "last")
+        # Nothing but a call could start it, so the order has done its work.
+        await until(withdrawn, "the order is withdrawn")
 
+    assert (revoked.topic, revoked.offset) == (floor.topics.keyed, 1)
     assert (revoked.reason, revoked.by) == ("revoked", 3)
     assert (expired.reason, expired.by) == ("expired", None)
 
@@ -317,6 +325,35 @@ async def test_a_task_that_a_worker_brought_is_called_once_its_lane_record_can_s
         called = await floor.until_called("other", "brought")
 
     assert [(task.sequenced, task.left) for task in called if task.task_id == "brought"] == [(2, None)]
+
+
+async def test_an_order_against_a_task_that_was_brought_stands_until_its_lane_record_can_start_nobody(
+    floor: Floor, tracking: Tracking, broker: KafkaBroker, database: Pool
+) -> None:
+    async def ordered() -> list[str]:
+        rows = await database.fetch("SELECT task_id FROM muster.revocations WHERE requested_at IS NOT NULL")
+        return [row["task_id"] for row in rows]
+
+    async def withdrawn() -> bool:
+        return await ordered() == []
+
+    async def others_withdrawn() -> bool:
+        return await ordered() == ["brought"]
+
+    async with tracking():
+        await floor.enqueue("brought", sequenced=1, left=f"{floor.lane}/0/0")
+        await floor.order(b"brought", encode_json(Revocation(task_id="brought", at=CLOCK.now())))
+        revoked = await floor.until_revoked("brought")
+        assert (revoked.topic, revoked.partition, revoked.offset) == (floor.lane, 0, 0)
+        # Another order, given later, is withdrawn: the leader has looked at this one too.
+        await floor.enqueue("behind", "other")
+        await floor.order(b"behind", encode_json(Revocation(task_id="behind", at=CLOCK.now())))
+        await floor.until_called("behind")
+        await floor.succeed("behind")
+        await until(others_withdrawn, "the leader has looked")
+
+        await accept(broker, floor, TopicPartition(floor.lane, 0))
+        await until(withdrawn, "the order is withdrawn")
 
 
 async def accept(broker: KafkaBroker, floor: Floor, partition: TopicPartition) -> None:

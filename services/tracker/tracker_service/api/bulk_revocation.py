@@ -23,6 +23,7 @@ from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api, TheAdmin, TheApi
 from tracker_service.api.errors import json_response
 from tracker_service.projection.scribe import Scribe
+from tracker_service.recovery.orders import covers
 
 MAX_ORDER_BYTES = 64 * 1024
 #: Tasks ordered back before the answer; the rule takes the others, and those that are on their way.
@@ -30,16 +31,16 @@ MAX_TASKS = 10_000
 CHUNK = 1000
 
 # The states are written out, so that the index of unfinished tasks serves. Tasks already asked back are passed over.
-_OPEN = """
+_OPEN = f"""
     SELECT t.task_id, t.state, t.task_type, t.redrive
     FROM muster.tasks t
-    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
+    LEFT JOIN muster.revocations r ON {covers("r", "t")}
     WHERE t.state IN ('PENDING', 'STARTED', 'RETRY')
         AND ($1::text IS NULL OR t.task_type = $1)
         AND ($2::bigint IS NULL OR t.submitter = $2)
         AND ($3::text IS NULL OR t.state = $3)
         AND (r.task_id IS NULL OR ($4 AND NOT r.terminate))
-    ORDER BY t.submitted_at, t.task_id LIMIT $5"""
+    ORDER BY t.submitted_at, t.task_id LIMIT $5"""  # noqa: S608
 
 _log = get_logger(__name__)
 router = APIRouter(prefix="/api", tags=["tasks"])

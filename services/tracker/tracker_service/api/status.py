@@ -13,13 +13,14 @@ from muster.contracts.states import TERMINAL
 from tracker_service.api.callers import Caller
 from tracker_service.api.context import Api
 from tracker_service.api.errors import ApiError
+from tracker_service.recovery.orders import covers
 
-READ_TASK = """
+READ_TASK = f"""
     SELECT t.*, r.requested_at AS revoke_requested_at, r.terminate AS revoke_terminate,
         p.done, p.total, p.message AS progress_message, a.failure AS last_failure, a.started_at AS last_started_at,
         w.waiting_for, z.task_type IS NOT NULL AS paused
     FROM muster.tasks t
-    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
+    LEFT JOIN muster.revocations r ON {covers("r", "t")}
     LEFT JOIN muster.pauses z ON t.state IN ('PENDING', 'RETRY') AND z.task_type = t.task_type
         AND z.paused_at IS NOT NULL
     -- The one in front of it in its queue, while it waits there.
@@ -32,7 +33,7 @@ READ_TASK = """
     LEFT JOIN muster.progress p ON p.task_id = t.task_id AND p.rank = t.rank
     LEFT JOIN muster.attempts a ON t.state = 'RETRY' AND a.task_id = t.task_id AND a.redrive = t.redrive
         AND a.attempt = t.attempt - 1
-    WHERE t.task_id = $1 ORDER BY a.ended_at LIMIT 1"""
+    WHERE t.task_id = $1 ORDER BY a.ended_at LIMIT 1"""  # noqa: S608
 
 Body = dict[str, Any]
 

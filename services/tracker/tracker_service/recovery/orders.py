@@ -14,21 +14,36 @@ from tracker_service.recovery.claims import Connection
 #: Rows looked at in one step.
 LIMIT = 1000
 
-# Waits far away: nobody will have its record in hand before, so nobody else can say that it is revoked.
+
+def covers(order: str, round_of: str) -> str:
+    """SQL: this row of `muster.revocations` is an order in force against this row's round of its task.
+
+    The rule of `Revocation.covers`: exactly that round, neither what was redriven since nor what is yet to be.
+    """
+    return (
+        f"{order}.task_id = {round_of}.task_id AND {order}.requested_at IS NOT NULL"
+        f" AND {order}.redrive = {round_of}.redrive"
+    )
+
+
+# Waits far away: nobody will have its record in hand before, so nobody else can say that it is revoked. What waits for
+# its turn is taken back there.
 _FAR = f"""
     SELECT t.task_id, t.task_type, t.redrive, t.attempt, t.delivery, t.next_attempt_at, r.reason, r.asked_by
-    FROM muster.revocations r JOIN muster.tasks t USING (task_id)
-    WHERE r.requested_at IS NOT NULL AND r.redrive >= t.redrive AND t.state IN ('PENDING', 'RETRY')
-        AND t.next_attempt_at > $1 LIMIT {LIMIT}"""  # noqa: S608
+    FROM muster.revocations r JOIN muster.tasks t ON {covers("r", "t")}
+    WHERE t.state IN ('PENDING', 'RETRY') AND t.next_attempt_at > $1 AND NOT EXISTS (
+        SELECT FROM muster.turns s WHERE s.task_id = t.task_id AND s.redrive = t.redrive AND s.stage % 2 = 0)
+    LIMIT {LIMIT}"""  # noqa: S608
 # Nothing of the round that was taken back can come any more: its last record was in hand when it ended.
 _DONE = f"""
     SELECT r.task_id, r.redrive FROM muster.revocations r JOIN muster.tasks t USING (task_id)
-    WHERE r.requested_at IS NOT NULL AND (t.redrive > r.redrive OR t.state IN ('SUCCESS', 'FAILURE'))
+    WHERE r.requested_at IS NOT NULL AND (
+        t.redrive > r.redrive OR t.redrive = r.redrive AND t.state IN ('SUCCESS', 'FAILURE'))
     LIMIT {LIMIT}"""  # noqa: S608
 _MET = f"""
     SELECT m.task_id, r.redrive, m.topic, m."partition", m."offset"
-    FROM muster.revoked_records m JOIN muster.revocations r USING (task_id) JOIN muster.tasks t USING (task_id)
-    WHERE r.requested_at IS NOT NULL AND t.state = 'REVOKED' LIMIT {LIMIT}"""  # noqa: S608
+    FROM muster.revoked_records m JOIN muster.tasks t USING (task_id) JOIN muster.revocations r ON {covers("r", "t")}
+    WHERE t.state = 'REVOKED' LIMIT {LIMIT}"""  # noqa: S608
 # No topic keeps a record so long after it was due.
 _OUTLIVED = f"""
     SELECT r.task_id, r.redrive FROM muster.revocations r LEFT JOIN muster.tasks t USING (task_id)
@@ -44,7 +59,7 @@ _RULES = "SELECT * FROM muster.revocation_rules WHERE requested_at IS NOT NULL O
 _TAKEN_BACK = f"""
     SELECT t.task_id, t.redrive
     FROM muster.tasks t
-    LEFT JOIN muster.revocations r ON r.task_id = t.task_id AND r.requested_at IS NOT NULL AND r.redrive >= t.redrive
+    LEFT JOIN muster.revocations r ON {covers("r", "t")}
     LEFT JOIN muster.rounds o ON t.redrive > 0 AND o.task_id = t.task_id AND o.redrive = t.redrive
     WHERE t.state IN ('PENDING', 'STARTED', 'RETRY') AND t.task_id > $1
         AND coalesce(o.began_at, t.submitted_at) <= $2
@@ -56,7 +71,7 @@ _TAKEN_BACK = f"""
 
 
 class Met(NamedTuple):
-    """A record of a revoked task that a worker had in hand."""
+    """A record of a revoked task that a worker had in hand, or that waited for its turn."""
 
     task_id: str
     redrive: int
@@ -64,9 +79,9 @@ class Met(NamedTuple):
     partition: int
     offset: int
 
-    def is_behind(self, committed: Mapping[TopicPartition, int]) -> bool:
-        """The group has committed past it: nobody is handed this record again."""
-        return self.offset < committed.get(TopicPartition(self.topic, self.partition), 0)
+    def is_behind(self, committed: Mapping[TopicPartition, int], door: str) -> bool:
+        """Nobody is handed this record again: the group has committed past it, or it lies at the door (a topic)."""
+        return self.topic == door or self.offset < committed.get(TopicPartition(self.topic, self.partition), 0)
 
 
 async def far(connection: Connection, after: datetime) -> list[asyncpg.Record]:
@@ -80,7 +95,7 @@ async def done(connection: Connection) -> list[tuple[str, int]]:
 
 
 async def met(connection: Connection) -> list[Met]:
-    """REVOKED tasks whose record a worker had in hand."""
+    """REVOKED tasks whose record somebody named who had it in hand."""
     return [Met(*row) for row in await connection.fetch(_MET)]
 
 

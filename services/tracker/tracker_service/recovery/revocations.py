@@ -90,7 +90,9 @@ class Revocations:
         settled = {*await orders.done(connection), *await orders.outlived(connection, now - OUTLIVED)}
         met = await orders.met(connection)
         committed = await self._committed({record.topic for record in met})
-        settled |= {(record.task_id, record.redrive) for record in met if record.is_behind(committed)}
+        settled |= {
+            (record.task_id, record.redrive) for record in met if record.is_behind(committed, self._topics.keyed)
+        }
         await self._scribe.write(self._topics.control, [(revocation_key(*order), None) for order in sorted(settled)])
         await orders.forget_met(connection, now - FORGOTTEN)
 

@@ -15,12 +15,12 @@ from muster.contracts.states import FailureKind
 from muster.contracts.topics import Topics
 from muster.observability.logging import get_logger
 from muster.observability.metrics import TURNS_CALLED
-from muster.ports import Clock
+from muster.ports import Clock, Position
 
 from tracker_service.recovery.fence import Fence, Write
 from tracker_service.turns.decision import Verdict
 from tracker_service.turns.room import Waiting
-from tracker_service.turns.seat import Seat, decode_headers
+from tracker_service.turns.seat import Seat, decode_headers, lane_record
 
 #: The announced description of a task type.
 Find = Callable[[str], Awaitable[TaskDescription | None]]
@@ -58,8 +58,14 @@ class Calling:
             task_id=seat.task_id, task_type=seat.task_type, attempt=seat.attempt, delivery=seat.delivery,
             redrive=seat.redrive, worker=self._author, at=self._clock.now(),
             reason="expired" if expired else "revoked", by=None if expired else waiting.asked_by,
+            **self._last_record(seat)._asdict(),
         )  # fmt: skip
         return self._topics.events, seat.task_id.encode(), encode_event(event), ()
+
+    def _last_record(self, seat: Seat) -> Position:
+        """What could still start it: the lane record it came from, else nothing, which its place at the door says."""
+        lane = lane_record(seat.left, self._topics) if seat.left else None
+        return lane or Position(self._topics.keyed, seat.partition or 0, seat.offset or 0)
 
     async def _call(self, seat: Seat) -> Write:
         headers = decode_headers(seat.headers or b"\x90")

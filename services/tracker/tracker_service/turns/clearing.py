@@ -18,6 +18,7 @@ from tracker_service.database import Pool
 from tracker_service.projection.store import UNAVAILABLE
 from tracker_service.recovery.barrier import Barrier
 from tracker_service.turns import room
+from tracker_service.turns.seat import lane_record
 
 LIMIT = 2000
 ROUND_SECONDS = 0.5
@@ -74,8 +75,5 @@ class Clearing:
 
 def is_behind(left: str, committed: Committed, topics: Topics) -> bool:
     """The group has committed past this lane record; what names none of ours has nothing to wait for."""
-    topic, _, rest = left.partition("/")
-    partition, _, offset = rest.partition("/")
-    if topics.service_of_lane(topic) is None or not (partition.isascii() and partition.isdigit() and offset.isdigit()):
-        return True
-    return int(offset) < committed.get(TopicPartition(topic, int(partition)), 0)
+    record = lane_record(left, topics)
+    return record is None or record.offset < committed.get(TopicPartition(record.topic, record.partition), 0)

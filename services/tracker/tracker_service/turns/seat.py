@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 from muster.contracts.envelope import TaskRecord
-from muster.ports import Headers, Record
+from muster.contracts.topics import Topics
+from muster.ports import Headers, Position, Record
 
 
 class SeatKey(NamedTuple):
@@ -67,6 +68,16 @@ def is_left(sequenced: int | None, stage: int) -> bool:
     claimed before that commit was seen (docs/decisions/0006).
     """
     return sequenced is not None and sequenced < (stage + 1) // 2
+
+
+def lane_record(left: str, topics: Topics) -> Position | None:
+    """The lane record that `task-left` names; None: it names none of ours."""
+    topic, _, rest = left.partition("/")
+    partition, _, offset = rest.partition("/")
+    numbers = (partition.isascii() and partition.isdigit(), offset.isascii() and offset.isdigit())
+    if topics.service_of_lane(topic) is None or not all(numbers):
+        return None
+    return Position(topic, int(partition), int(offset))
 
 
 SEAT_COLUMNS = tuple(field.name for field in fields(Seat))

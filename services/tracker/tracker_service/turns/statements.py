@@ -5,6 +5,7 @@ seat.py has the same join for facts that meet in memory.
 
 from __future__ import annotations
 
+from tracker_service.recovery.orders import covers
 from tracker_service.turns.seat import SEAT_COLUMNS
 
 _TYPES = {
@@ -86,10 +87,10 @@ _VOID = """SELECT bool_and(coalesce(c.sequenced < (s.stage + 1) / 2, false)) FRO
         WHERE c.task_id = t.task_id AND c.rank = t.rank"""
 _STANDING = f"""t.rank, t.state = 'STARTED' AND ({_VOID}) IS TRUE AS claims_void, p.paused_at IS NOT NULL AS paused,
     r.task_id IS NOT NULL AS revoked, r.asked_by, coalesce(octet_length(s.body), 0) AS bytes"""
-_BESIDE = """
+_BESIDE = f"""
     LEFT JOIN muster.tasks t ON t.task_id = s.task_id
     LEFT JOIN muster.pauses p ON p.task_type = s.task_type
-    LEFT JOIN muster.revocations r ON r.task_id = s.task_id AND r.requested_at IS NOT NULL AND r.redrive >= s.redrive"""
+    LEFT JOIN muster.revocations r ON {covers("r", "s")}"""
 
 # What waits, first places first; a seat without a place was called, so it is seen by queue_busy.
 FIRST_OF_QUEUES = f"""
@@ -104,8 +105,8 @@ FIRST_OF_QUEUES = f"""
 TAKEN_BACK = f"""
     SELECT {_LIGHT}, {_STANDING}, false AS queue_busy
     FROM (
-        SELECT w.task_id, w.redrive FROM muster.revocations o JOIN muster.turns w USING (task_id)
-        WHERE o.requested_at IS NOT NULL AND o.redrive >= w.redrive AND w.stage % 2 = 0
+        SELECT w.task_id, w.redrive FROM muster.revocations o JOIN muster.turns w ON {covers("o", "w")}
+        WHERE w.stage % 2 = 0
         UNION
         SELECT task_id, redrive FROM muster.turns WHERE expires_at <= $1 AND stage % 2 = 0
         LIMIT 1000) AS n

@@ -63,7 +63,8 @@ class Revoked(Event, frozen=True, kw_only=True, tag="REVOKED"):
     reason: str
     #: users.id of who asked for it; None for an expiry.
     by: int | None = None
-    #: The record that a worker had in hand when it said so.
+    #: The record that a worker had in hand when it said so; of a task that waited for its turn the lane record it came
+    #: from, or its place at the door.
     topic: str | None = None
     partition: int = 0
     offset: int = 0

@@ -346,10 +346,10 @@ async def test_an_order_against_a_task_that_was_brought_stands_until_its_lane_re
         revoked = await floor.until_revoked("brought")
         assert (revoked.topic, revoked.partition, revoked.offset) == (floor.lane, 0, 0)
         # Another order, given later, is withdrawn: the leader has looked at this one too.
-        await floor.enqueue("behind", "other")
-        await floor.order(b"behind", encode_json(Revocation(task_id="behind", at=CLOCK.now())))
-        await floor.until_called("behind")
-        await floor.succeed("behind")
+        await floor.enqueue("ended", "other")
+        await floor.until_called("ended")
+        await floor.order(b"ended", encode_json(Revocation(task_id="ended", at=CLOCK.now())))
+        await floor.succeed("ended")
         await until(others_withdrawn, "the leader has looked")
 
         await accept(broker, floor, TopicPartition(floor.lane, 0))

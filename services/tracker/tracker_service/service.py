@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -45,6 +46,7 @@ from tracker_service.recovery.originals import Originals
 from tracker_service.recovery.recovery import Recovery
 from tracker_service.recovery.redelivery import Redelivery
 from tracker_service.recovery.revocations import Revocations
+from tracker_service.retention import Retention
 from tracker_service.settings import TrackerSettings
 from tracker_service.sweeping import Sweeping
 from tracker_service.turns.calling import Calling
@@ -165,7 +167,7 @@ class Tracker:
         )  # fmt: skip
         jobs = {
             "beats": beats.run_sending, "beat watch": beats.run_watching, "recovery": recovery.run,
-            "waiting": waiting.run, **turns,
+            "waiting": waiting.run, "retention": self._retention().run, **turns,
         }  # fmt: skip
         if claims is not None:
             jobs["payloads"] = self._sweeping(claims, pool, Barrier(broker, admin, folded, clock)).run
@@ -174,6 +176,11 @@ class Tracker:
     def _sweeping(self, claims: ClaimCheck, pool: Pool, barrier: Barrier) -> Sweeping:
         leadership = Leadership(self._dsn, self._topics.group("claim-check"))
         return Sweeping(claims.store, pool, leadership, barrier, self._settings.claims, self._clock)
+
+    def _retention(self) -> Retention:
+        leadership = Leadership(self._dsn, self._topics.group("retention"))
+        kept, payloads_kept = self._tracker.keep_days, self._settings.claims.keep_days
+        return Retention(leadership, timedelta(days=kept), timedelta(days=payloads_kept), self._clock)
 
     def _turns(
         self, pool: Pool, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str

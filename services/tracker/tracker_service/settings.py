@@ -30,6 +30,8 @@ class TrackerSettings(BaseSettings):
     rate_limit: str = "100/second;3000/minute"
     #: Refused identities of one address.
     refusal_limit: str = "60/minute"
+    #: Days for which tasks that ended are known, at least; at most after 14 their last records have left the lanes.
+    keep_days: float = Field(90.0, ge=16, le=3650)
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
 
     #: Keys of certificates, as the reports service has them; empty: nobody's code can be proved here.

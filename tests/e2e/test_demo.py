@@ -1,4 +1,4 @@
-"""The demo as a stranger runs it once: everything starts, 12 photos go through, everything ends."""
+"""The demo as a stranger runs it once: everything starts, 12 photos and 5 reports go through, everything ends."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
     assert "3 of 3 letters were read and written down." in demo.stdout
     # The picture of every photo, and what the status API said of one.
     assert len(re.findall(r"http://127\.0\.0\.1:\d+/\S+/profile_pic_\d+\.jpg", demo.stdout)) >= PHOTOS
+    assert "5 of 5 reports are PDF files that were fetched back." in demo.stdout
     assert re.search(r"GET /api/tasks/\S+/status", demo.stdout)
     assert '"successful": true' in demo.stdout
     assert processes_of(home) == []

@@ -61,27 +61,32 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End everything afterwards.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
 ) -> None:
-    """Start everything, send 12 photos and 3 letters of different kinds through it, and show what became of them.
+    """Start everything, send 12 photos, 3 letters and 5 reports through it, and show what became of them.
 
-    Exit code 0 when every photo could be fetched back whole and every letter was read.
+    Exit code 0 when every photo and report could be fetched back whole and every letter was read.
     """
-    # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
-    from muster_local.letters_job import run_letters_job
-    from muster_local.main_job import run_main_job
-
     board = Board()
     if load_state().supervised():
         wait_until_ready()
-        env = read_environment(home())
-        raise typer.Exit(run_main_job(env, board.console, seed) or run_letters_job(env, board.console))
+        raise typer.Exit(_jobs(board.console, seed))
     code = _INTERRUPTED
     with _until_signal(board.console), running(board):
-        env = read_environment(home())
-        code = run_main_job(env, board.console, seed) or run_letters_job(env, board.console)
+        code = _jobs(board.console, seed)
         if not once:
             _say_where(board.console)
             signal.pause()
     raise typer.Exit(code)
+
+
+def _jobs(console: Console, seed: int | None) -> int:
+    """What the demo shows, one kind after the other; the exit code of the first that went wrong."""
+    # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
+    from muster_local.letters_job import run_letters_job
+    from muster_local.main_job import run_main_job
+    from muster_local.reports_job import run_reports_job
+
+    env = read_environment(home())
+    return run_main_job(env, console, seed) or run_reports_job(env, console) or run_letters_job(env, console)
 
 
 @app.command()

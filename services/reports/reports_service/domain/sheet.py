@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.pdfgen.canvas import Canvas
 
 from reports_service.domain.typesetting import Line, Typesetter, printable
+
+# Streams as they are, not as text: a quarter smaller, and a fifth of the time.
+rl_config.useA85 = 0
 
 Align: TypeAlias = Literal["left", "right", "centre"]
 #: Where a text begins, as a part of its width left of the given place.
@@ -77,6 +81,11 @@ class Sheet:
     def box(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         self.colour(colour)
         self.canvas.rect(x, y, width, height, stroke=0, fill=1)
+
+    def boxes(self, places: Iterable[tuple[float, float, float, float]], colour: str) -> None:
+        """Many boxes (x, y, width, height) in one colour."""
+        self.colour(colour)
+        self.raw([*(f"{x:.2f} {y:.2f} {width:.2f} {height:.2f} re" for x, y, width, height in places), "f"])
 
     def frame(self, x: float, y: float, width: float, height: float, colour: str, line: float = 0.5) -> None:
         self.canvas.setStrokeColor(HexColor(colour))

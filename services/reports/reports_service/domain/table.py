@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from reports_service.domain import palette
@@ -92,22 +93,26 @@ class Table:
         sheet.box(left, top - height, self.width, height, palette.PALE_GOLD)
         sheet.text(left + _PAD, top - height + _PAD + 1, text, self.size + 0.5, bold=True, colour=palette.NAVY)
 
-    def draw_rows(self, sheet: Sheet, left: float, top: float, first: int, after: int) -> float:
-        """Draw rows `first` to `after` - 1 from `top` downwards; returns where they end."""
+    def draw_rows(self, sheet: Sheet, left: float, top: float, first: int, after: int) -> None:
+        """Draw rows `first` to `after` - 1 from `top` downwards."""
         heights = self.heights(sheet.type)
-        y = top
-        for number in range(first, after):
+        tops = list(accumulate((-height for height in heights[first:after]), initial=top))
+        striped = [number for number in range(first, after) if number % 2 and not self.rows[number].is_heading]
+        places = [(left, tops[n - first + 1], self.width, heights[n]) for n in striped]
+        sheet.boxes(places, palette.STRIPE)
+        tone = ""
+        sheet.colour(palette.TONES[tone])
+        for number, y in zip(range(first, after), tops, strict=False):
             row, height = self.rows[number], heights[number]
             if row.is_heading:
                 self.draw_heading(sheet, left, y, height, row.cells[0])
-            else:
-                if number % 2:
-                    sheet.box(left, y - height, self.width, height, palette.STRIPE)
-                sheet.colour(palette.TONES[row.tone])
-                sheet.raw([self._row(sheet, row, left, y)])
-            y -= height
-        sheet.rule(left, y, left + self.width, palette.LINE)
-        return y
+                tone = "heading"
+                continue
+            if row.tone != tone:
+                tone = row.tone
+                sheet.colour(palette.TONES[tone])
+            sheet.raw([self._row(sheet, row, left, y)])
+        sheet.rule(left, tops[-1], left + self.width, palette.LINE)
 
     def _row(self, sheet: Sheet, row: Row, left: float, top: float) -> str:
         baseline = top - _PAD / 2 - 0.95 * self.size

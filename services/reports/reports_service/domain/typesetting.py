@@ -12,7 +12,7 @@ from typing import Any
 from arabic_reshaper import ArabicReshaper
 from bidi import get_display
 
-from reports_service.domain.typefaces import BASE, BOLD, REGULAR, REPLACEMENT, Faces, family_of
+from reports_service.domain.typefaces import BASE, BOLD, REGULAR, REPLACEMENT, Faces, base_characters, family_of
 
 _SHAPER = ArabicReshaper({"delete_harakat": False, "support_zwj": True})
 #: Direction classes of Unicode that are written from the right.
@@ -66,10 +66,10 @@ class Typesetter:
     def _line(self, text: str, bold: bool = False) -> Line:
         weight = BOLD if bold else REGULAR
         characters = drawn(text)
-        faces = [(self._faces.face(family_of(c) or BASE, weight, c), c) for c in characters] if characters else []
-        if characters.isascii() and faces:
-            runs: tuple[tuple[Any, str], ...] = ((faces[0][0], characters),)
+        if base_characters().issuperset(characters):
+            runs: tuple[tuple[Any, str], ...] = ((self._faces.face(BASE, weight, " "), characters),)
         else:
+            faces = [(self._faces.face(family_of(c) or BASE, weight, c), c) for c in characters]
             runs = tuple((face, "".join(c for _, c in pair)) for face, pair in groupby(faces, key=lambda one: one[0]))
         width = sum(face.stringWidth(piece, 1) for face, piece in runs)
         return Line(text, runs, width, REPLACEMENT in characters and REPLACEMENT not in text)

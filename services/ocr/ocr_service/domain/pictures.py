@@ -39,6 +39,8 @@ def page_picture(data: bytes, number: int) -> Image.Image:
         if number > 1:
             picture.seek(number - 1)
             _check_size(picture.size)
+        if picture.mode == "RGB":
+            picture.draft("L", picture.size)  # a JPEG decodes to grey by itself, in a third of the memory
         picture.load()
         upright = ImageOps.exif_transpose(picture)
         return upright if upright is not picture else picture.copy()

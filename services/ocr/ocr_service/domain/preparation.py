@@ -16,7 +16,9 @@ SMALL_LINE = 17.0
 GOOD_LINE = 20.0
 LARGEST_FACTOR = 4.0
 #: A page is not enlarged beyond this many pixels.
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 24_000_000
+#: A page with more is halved: a phone that takes so many shows writing far larger than needed.
+MANY_PIXELS = 24_000_000
 _LEVEL = 0.2
 
 Size = tuple[int, int]
@@ -95,5 +97,7 @@ def grey_on_white(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     page = picture.convert("L")
+    if page.width * page.height > MANY_PIXELS:
+        page = page.reduce(2)
     dark = float(np.median(np.asarray(page.reduce(max(1, max(page.size) // 500))))) < 90
     return ImageChops.invert(page) if dark else page

@@ -13,7 +13,7 @@ from muster.contracts.errors import Problem
 from muster.observability.metrics import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from tracker_service.api import bulk_revocation, certificates, dead_letters, errors, pauses
+from tracker_service.api import bulk_revocation, certificates, dead_letters, errors, letters, pauses
 from tracker_service.api.context import Api
 from tracker_service.api.health import check_database, check_kafka
 from tracker_service.api.middleware import Edge
@@ -39,7 +39,14 @@ def create_app(api: Api, *, live: Callable[[], bool]) -> FastAPI:
     )  # fmt: skip
     app.state.api = api
     app.state.stats = Stats()
-    for routes in (router, dead_letters.router, bulk_revocation.router, pauses.router, certificates.router):
+    for routes in (
+        router,
+        dead_letters.router,
+        bulk_revocation.router,
+        pauses.router,
+        certificates.router,
+        letters.router,
+    ):
         app.include_router(routes)
     errors.install(app)
     _probes(app, api, live)

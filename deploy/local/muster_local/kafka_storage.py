@@ -43,6 +43,8 @@ transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 group.min.session.timeout.ms=1000
 # A task may carry a document of 20 MB, in base64.
 message.max.bytes=33554432
+# Deleted topics give their files and memory maps back at once: nobody here reads on in a topic that was deleted.
+log.segment.delete.delay.ms=0
 # The default of 128 MB for the compactor would be a quarter of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # A killed broker may come back only when its old session has ended.

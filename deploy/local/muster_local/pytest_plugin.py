@@ -21,6 +21,10 @@ from muster_local.kafka import KafkaOptions, KafkaServer, start_kafka
 from muster_local.placement import open_temporary_folder
 from muster_local.postgres import PostgresOptions, PostgresServer, start_postgres
 from muster_local.shared_server import Started, end_orphans, shared
+from muster_local.spent_topics import SpentTopics
+
+#: There once a test has asked for the broker.
+_SPENT = pytest.StashKey[SpentTopics]()
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +40,17 @@ def muster_run_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def kafka_server(muster_run_folder: Path) -> Iterator[KafkaServer]:
+def kafka_server(muster_run_folder: Path, request: pytest.FixtureRequest) -> Iterator[KafkaServer]:
     """The broker of this test run."""
     jars = cache()
 
     def start(folder: Path) -> Started:
-        server = start_kafka(folder, jars, KafkaOptions(heap_megabytes=384, quick_compiler=True))
+        server = start_kafka(folder, jars, KafkaOptions(heap_megabytes=512, quick_compiler=True))
         return {"bootstrap": server.bootstrap, "port": server.port}, server.identity
 
     folder = muster_run_folder / "kafka"
     with shared(folder, start) as (facts, identity):
+        request.config.stash[_SPENT] = SpentTopics(facts["bootstrap"], folder / "data")
         yield KafkaServer(facts["bootstrap"], facts["port"], identity, folder / "kafka.log")
 
 
@@ -56,9 +61,13 @@ def kafka(kafka_server: KafkaServer) -> str:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """A prefix that no other test has, for topics, groups and transactional ids."""
-    return f"t{uuid.uuid4().hex[:7]}."
+def topic_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A prefix that no other test has, for topics, groups and transactional ids; its topics go after the test."""
+    prefix = f"t{uuid.uuid4().hex[:7]}."
+    yield prefix
+    spent = request.config.stash.get(_SPENT, None)
+    if spent is not None:
+        spent.add(prefix)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,11 +63,9 @@ async def _job(env: Mapping[str, str]) -> list[Paper]:
         await database.close()
     async with api(env, admin) as client:
         await asyncio.gather(*(_submit(client, paper) for paper in papers))
-        try:
+        with suppress(TimeoutError):  # a report that is not over by then says so
             async with asyncio.timeout(_LIMIT_SECONDS):
                 await asyncio.gather(*(_follow(client, paper) for paper in papers))
-        except TimeoutError:
-            pass  # those that are not over say so
     return papers
 
 

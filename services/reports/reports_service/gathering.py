@@ -73,6 +73,7 @@ async def grades_data(
     return GradesData(
         about("Grades Report", f"Grades of {len(lines)} cadets", unit, now), unit, scope_of(selection),
         head.training_days, (rules.attendance, rules.aptitude, rules.subject), _distribution(rules, lines), lines,
+        frozenset(f"{step.transmuted:.2f}" for step in rules.table if not step.passed),
     )  # fmt: skip
 
 

@@ -52,6 +52,8 @@ class GradesData:
     #: Line of the table ("1.00" ...) or remark, and how many cadets fall on it.
     distribution: dict[str, int]
     lines: Sequence[GradeLine]
+    #: Those lines of the distribution that are failures.
+    failures: frozenset[str] = frozenset({"5.00"})
 
 
 _NUMBER: Align = "right"
@@ -95,7 +97,7 @@ def _summary(data: GradesData) -> Block:
     def draw(sheet: Sheet, left: float, top: float, width: float) -> None:
         _facts(sheet, left, top - 6, data)
         bars = [
-            Bar(label, ((float(count), palette.GREEN if label not in ("5.00",) else palette.RED),))
+            Bar(label, ((float(count), palette.RED if label in data.failures else palette.GREEN),))
             for label, count in data.distribution.items()
         ]
         draw_bars(sheet, Place(left + 300, top - 4, width - 300, 132), "Cadets by equivalent grade", bars)

@@ -1,4 +1,4 @@
-"""Letters are handed to the ocr service through the API of a whole tracker, on the real Kafka and PostgreSQL."""
+"""Letters and papers are handed to their services through the API of a whole tracker, on real Kafka and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -44,9 +44,12 @@ INSERT INTO excuse_letters (id, cadet_id, date_absent, reason, status, created_a
     (3, 1, '2026-01-05', 'ill', 'pending', now(), 'https://files.example/letter.jpg', now());
 """
 ANY = {"type": "object"}
+STAFF = ("admin", "training_staff")
 TYPES = [
+    TaskDescription(task_type="batch_generate_cadet_pdfs", service="reports", parameters=ANY, roles=STAFF),
+    TaskDescription(task_type="batch_generate_certificates", service="reports", parameters=ANY, roles=STAFF),
     TaskDescription(task_type="process_ocr_document", service="ocr", parameters=ANY),
-    TaskDescription(task_type="batch_process_ocr", service="ocr", parameters=ANY, roles=("admin", "training_staff")),
+    TaskDescription(task_type="batch_process_ocr", service="ocr", parameters=ANY, roles=STAFF),
 ]
 
 
@@ -120,3 +123,29 @@ async def test_many_letters_are_handed_over_by_staff_alone(
     assert task.task_id == body["task_id"]
     pairs = msgspec.json.decode(task.body)["file_urls_and_ids"]
     assert [pair["excuse_letter_id"] for pair in pairs] == [1, None]
+
+
+async def test_papers_are_asked_for_by_staff_and_go_to_who_asked(
+    http: httpx.AsyncClient, broker: KafkaBroker, topics: Topics
+) -> None:
+    names = {"activity_id": 4, "cadet_names": ["Ana Cruz", " Ben <b> "]}
+
+    profiles = await http.post("/reports/batch/cadets/", json={"cadet_ids": [1, 2]}, headers=as_user(ADMIN))
+    certificates = await http.post("/reports/batch/certificates", json=names, headers=as_user(ADMIN))
+    refused = [
+        (await http.post(path, json=body, headers=as_user(user))).status_code
+        for path, body, user in [
+            ("/reports/batch/cadets", {"cadet_ids": [1]}, OWNER),
+            ("/reports/batch/cadets", {"cadet_ids": list(range(1, 102))}, ADMIN),
+            ("/reports/batch/certificates", {"activity_id": 0, "cadet_names": [""]}, ADMIN),
+        ]
+    ]
+
+    assert (profiles.status_code, certificates.status_code, refused) == (202, 202, [403, 422, 422])
+    assert (profiles.json()["cadet_count"], certificates.json()["certificate_count"]) == (2, 2)
+    tasks = [parse_task(r.headers, r.value) async for r in read_to_end(broker, topics.lane("reports"))]
+    asked = {task.task_id: msgspec.json.decode(task.body) for task in tasks}
+    assert asked == {
+        profiles.json()["task_id"]: {"cadet_ids": [1, 2], "user_id": ADMIN},
+        certificates.json()["task_id"]: {"activity_id": 4, "cadet_names": ["Ana Cruz", "Ben <b>"], "user_id": ADMIN},
+    }

@@ -15,7 +15,7 @@ MUSTER = Path(sys.executable).with_name("muster")
 
 
 async def test_600_tasks_end_once_while_everything_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
-    short = ["--tasks", "600", "--seconds", "10", "--kill-every", "1.5", "--slots", "8", "--lease", "6"]
+    short = ["--tasks", "600", "--seconds", "10", "--kill-every", "1.5", "--slots", "8", "--lease", "9"]
     # A seed that strikes a worker and all others, and ends Kafka by SIGTERM: after SIGKILL it is away for longer.
     short += ["--seed", "766"]
     process = await asyncio.create_subprocess_exec(

@@ -124,8 +124,8 @@ async def held_up(place: Place, load: Load) -> Answer:
 async def broker_killed(place: Place, load: Load) -> Answer:
     """Kafka itself killed and started again on its data, half-way: nothing lost, nothing early.
 
-    What is doubled is told and not judged: a single broker that is killed between the decision of a transaction and its
-    end marks (Kafka 4.3.1) calls it complete after the restart without writing them, and nobody outside can tell.
+    What is doubled is told and not judged: the broker may be of a version that forgets a transaction's end marks
+    (decision 0010).
     """
     async with installed(place.kafka.bootstrap, place.folder) as scene:
         scheduler = await scene.start_scheduler()

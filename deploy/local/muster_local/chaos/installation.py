@@ -159,10 +159,11 @@ class Installation:
         return await asyncpg.connect(self.dsn)
 
     def stop(self) -> None:
+        """End everything at once: the verdict is out, and nobody waits for what they still do."""
         for program in (*self.workers, self._guest, self.scheduler, self.tracker):
             if program.identity is not None:
-                processes.stop(program.identity, timeout_seconds=10)
-        self.kafka.stop()
+                processes.stop(program.identity, first=signal.SIGKILL)
+        processes.stop(self.kafka.identity, first=signal.SIGKILL)
         self._postgres.stop()
 
     def _wait_until_up(self) -> None:

@@ -10,7 +10,7 @@ import uvloop
 from muster import __version__
 from muster.adapters.clock import SystemClock
 from muster.adapters.signed import broker_of
-from muster.bootstrap import EXIT_CONFIGURATION
+from muster.bootstrap import EXIT_CONFIGURATION, spare_the_collector
 from muster.contracts.errors import BrokerError, ConfigurationError
 from muster.contracts.topics import Topics
 from muster.observability.logging import configure_logging, get_logger
@@ -54,6 +54,7 @@ def main() -> int:
         settings = Settings()
         configure_logging(settings, SERVICE)
         configure_tracing(settings.tracing, SERVICE)
+        spare_the_collector()
         uvloop.run(serve(settings))
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{SERVICE}: {error}\n")

@@ -12,6 +12,7 @@ import asyncpg
 import uvloop
 from muster.adapters.clock import SystemClock
 from muster.adapters.signed import broker_of
+from muster.bootstrap import spare_the_collector
 from muster.contracts.errors import MusterError
 from muster.observability.logging import configure_logging
 from muster.observability.tracing import configure_tracing
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _serve(settings: Settings) -> None:
     configure_logging(settings, "tracker")
     configure_tracing(settings.tracing, "tracker")
+    spare_the_collector()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

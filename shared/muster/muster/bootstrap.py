@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
         settings = settings or Settings()
         configure_logging(settings, app.service)
         configure_tracing(settings.tracing, app.service)
+        spare_the_collector()
         uvloop.run(_serve(app, settings))
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{app.service}: {error}\n")
@@ -48,6 +50,15 @@ def _run(app: TaskApp[R], settings: Settings | None) -> int:
         _log.error("The worker left without a drain", action="worker.left", error=str(error))
         return EXIT_FENCED
     return 0
+
+
+def spare_the_collector() -> None:
+    """Take what the imports made out of every later garbage collection: it stays as long as the process does.
+
+    To look at it again and again was a fifth of a worker's processor time, 50 ms at a stretch.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(app: TaskApp[R], settings: Settings) -> None:

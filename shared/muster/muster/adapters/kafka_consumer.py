@@ -271,7 +271,7 @@ def _record(message: ConsumerRecord) -> Record:
         message.key,
         message.value,
         # A header may have no value; nobody needs to tell that from an empty one.
-        message.headers if all(raw is not None for _, raw in message.headers) else _with_values(message.headers),
+        _with_values(message.headers) if None in [raw for _, raw in message.headers] else message.headers,
     )
 
 

@@ -53,7 +53,7 @@ class HandedBack(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
+class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One task as it stands in a lane, in `tasks.retry` or on its way between them."""
 
     task_id: str

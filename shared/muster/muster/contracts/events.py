@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", gc=False):
     """What all events carry. Times are aware UTC instants."""
 
     task_id: str

@@ -44,6 +44,9 @@ class Span:
         """Mark it; of an error only its class is told, since messages may name people."""
 
 
+_UNRECORDED = Span(None)
+
+
 class _Recorded(Span):
     __slots__ = ("_span", "_token")
 
@@ -148,7 +151,7 @@ def processing(task: TaskRecord, record: Record, *, group: str, client: str) -> 
 def settling(task: TaskRecord, topic: str, outcome: str) -> Span:
     """Inside `processing`, while the outcome (Succeed, RetryAt, ...) is written."""
     if _Tracing.tracer is None:
-        return Span(task.traceparent)
+        return _UNRECORDED
     return _start("settle", "CLIENT", task, topic, {"muster.task.outcome": outcome}, is_inside=True)
 
 

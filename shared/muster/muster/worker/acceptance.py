@@ -128,3 +128,5 @@ def _resolve(batch: Acceptance, *, confirmed: bool) -> None:
     if not confirmed:
         for delivery in batch.deliveries:
             delivery.cancel("abandoned")
+    # They name the batch, too: only the garbage collector could free such a circle.
+    batch.deliveries.clear()

@@ -69,12 +69,14 @@ class Execution(Generic[R]):
         task = self._app.tasks.get(record.task_type)
         if task is None:
             return outcome_of_unknown_type(record, self._app.service, now=self._clock.now(), rng=self._rng)
-        try:
-            if not await _is_ours(delivery):
-                return Abandon()
-        except asyncio.CancelledError:
-            return self._outcome_of_cancellation(delivery)
         if record.order_key is not None:
+            try:
+                # Others begin before their acceptance is confirmed. Until then another worker may have the record, may
+                # have run it, and the next task of its key may have begun.
+                if not await asyncio.shield(delivery.acceptance.confirmed):
+                    return Abandon()
+            except asyncio.CancelledError:
+                return self._outcome_of_cancellation(delivery)
             # A process that was frozen meanwhile wakes up here.
             self._check_fence()
         try:
@@ -131,14 +133,6 @@ class Execution(Generic[R]):
                 task = self._app.tasks[delivery.task.task_type]
                 error = RuntimeError("the task was cancelled from within")
                 return outcome_of_error(error, delivery.task, task, now=self._clock.now(), rng=self._rng)
-
-
-async def _is_ours(delivery: Delivery) -> bool:
-    """Others begin before their acceptance is confirmed; a keyed task waits for it.
-
-    Until then another worker may have its record, may have run it, and the next task of its key may have begun.
-    """
-    return delivery.task.order_key is None or await asyncio.shield(delivery.acceptance.confirmed)
 
 
 def encode_result(result: Any) -> bytes:

@@ -59,6 +59,7 @@ class Worker(Generic[R]):
         self._app = app
         self._settings = settings
         self._topics = Topics(settings.topic_prefix)
+        self._group = self._topics.group(app.service)
         self._compute = compute
         self._clock = clock
         self._claims = claims
@@ -67,7 +68,7 @@ class Worker(Generic[R]):
         # No linger: while one request is under way the next batch fills by itself, and an idle task waits for nothing.
         self._producer = broker.producer(client_id=self.id, linger_ms=0)
         self._consumer = broker.consumer(
-            group=self._topics.group(app.service), client_id=self.id, session_timeout=settings.session_seconds,
+            group=self._group, client_id=self.id, session_timeout=settings.session_seconds,
         )  # fmt: skip
         self._lanes = [self._topics.lane(app.service, lane) for lane in settings.lanes]
         self._meters = Meters(app.service, frozenset(app.tasks))
@@ -227,9 +228,8 @@ class Worker(Generic[R]):
         task = delivery.task
         began = self._clock.monotonic()
         delivery.begun = True
-        topic, group = delivery.record.topic, self._topics.group(self._app.service)
         try:
-            with processing(task, delivery.record, group=group, client=self.id) as span:
+            with processing(task, delivery.record, group=self._group, client=self.id) as span:
                 name_trace(span)
                 outcome = await self._execution.run(delivery)
                 if delivery.cancel_reason == "fenced":
@@ -239,7 +239,7 @@ class Worker(Generic[R]):
                 self._meters.ran(task.task_type, seconds)
                 if isinstance(outcome, RetryAt | DeadLetter):
                     span.failed(outcome.failure.error)
-                with settling(task, topic, type(outcome).__name__):
+                with settling(task, delivery.record.topic, type(outcome).__name__):
                     await self._settlement.settle(delivery, outcome, self._pulse.check)
                 _log.info(
                     "Task settled", action="task.settled", task_id=task.task_id, task_type=task.task_type,

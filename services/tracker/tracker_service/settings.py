@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from rotc.errors import UnusableVapidKey
+from rotc.web_push import PUSH_HOSTS, check_vapid_public_key, encode
 
 SHORTEST_KEY = 50
 #: What `django-admin startproject` writes, and what the backend falls back to: both are public.
@@ -38,6 +40,23 @@ class TrackerSettings(BaseSettings):
     certificate_keys: SecretStr = Field(
         SecretStr(""), validation_alias=AliasChoices("CERTIFICATE_KEYS", "certificate_keys")
     )
+
+    #: What browsers subscribe with; empty: nobody can.
+    vapid_public_key: str = Field("", validation_alias=AliasChoices("VAPID_PUBLIC_KEY", "vapid_public_key"))
+    #: Comma-separated hosts of push services: browsers may subscribe with these only.
+    push_hosts: str = Field(PUSH_HOSTS, validation_alias=AliasChoices("PUSH_HOSTS", "push_hosts"))
+    #: Local demo only: push services at private addresses and over plain http.
+    push_allow_private_hosts: bool = Field(
+        False, validation_alias=AliasChoices("PUSH_ALLOW_PRIVATE_HOSTS", "push_allow_private_hosts")
+    )
+
+    @field_validator("vapid_public_key")
+    @classmethod
+    def _own_vapid_key(cls, key: str) -> str:
+        try:
+            return encode(check_vapid_public_key(key)) if key else ""
+        except UnusableVapidKey as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _strong_key(self) -> Self:

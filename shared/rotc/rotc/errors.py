@@ -6,6 +6,8 @@ RotcError
 ├── DamagedGradingRules
 ├── MissingOcrColumns
 ├── WeakCertificateKey
+├── InvalidSubscription
+├── UnusableVapidKey
 ├── MigrationRefused
 ├── DemoRefused
 └── DatabaseUnreachable
@@ -56,6 +58,19 @@ class WeakCertificateKey(RotcError):
         super().__init__(
             f"CERTIFICATE_KEYS has a key of fewer than {shortest} characters: make one with `openssl rand -hex 32`."
         )
+
+
+class InvalidSubscription(RotcError):
+    """What a browser sent cannot be pushed to; `field` is where, and nothing it sent is repeated."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}.")
+        self.field = field
+        self.reason = reason
+
+
+class UnusableVapidKey(RotcError):
+    """A VAPID key that is none, does not fit its other half, or is known to everybody."""
 
 
 class MigrationRefused(RotcError):

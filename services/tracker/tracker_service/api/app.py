@@ -13,7 +13,7 @@ from muster.contracts.errors import Problem
 from muster.observability.metrics import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from tracker_service.api import bulk_revocation, certificates, dead_letters, errors, letters, papers, pauses
+from tracker_service.api import bulk_revocation, certificates, dead_letters, errors, letters, papers, pauses, push
 from tracker_service.api.context import Api
 from tracker_service.api.health import check_database, check_kafka
 from tracker_service.api.middleware import Edge
@@ -47,6 +47,7 @@ def create_app(api: Api, *, live: Callable[[], bool]) -> FastAPI:
         certificates.router,
         letters.router,
         papers.router,
+        push.router,
     ):
         app.include_router(routes)
     errors.install(app)

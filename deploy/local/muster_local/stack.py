@@ -15,7 +15,7 @@ from muster_local.ports import LOOPBACK, is_free
 from muster_local.state import State
 from muster_local.supervisor import Supervisor
 
-SERVICES = ("tracker", "media", "reports", "ocr", "scheduler")
+SERVICES = ("tracker", "media", "reports", "ocr", "notify", "scheduler")
 DATABASE = "rotc"
 _API_PORT = 8000
 # What the person's own shell says of other installations must not reach the local one.
@@ -26,6 +26,10 @@ _FOREIGN = (
     "CERTIFICATE_",
     "MEDIA_",
     "OCR_",
+    "EMAIL_",
+    "DEFAULT_FROM_EMAIL",
+    "NOTIFY_",
+    "UNSUBSCRIBE_KEYS",
     "TRACKER_",
     "DATABASE_URL",
     "MUSTER_DATABASE_URL",

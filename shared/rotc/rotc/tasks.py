@@ -29,14 +29,19 @@ batch_generate_cadet_pdfs = _stub("reports", "batch_generate_cadet_pdfs", "cadet
 batch_generate_certificates = _stub("reports", "batch_generate_certificates", "activity_id", "cadet_names", "user_id")
 generate_daily_attendance_report = _stub("reports", "generate_daily_attendance_report", "date")
 
+send_attendance_reminder = _stub("notify", "send_attendance_reminder", "training_day_id")
+cleanup_old_notifications = _stub("notify", "cleanup_old_notifications", "days")
+
 __all__ = [
     "batch_compress_images",
     "batch_generate_cadet_pdfs",
     "batch_generate_certificates",
     "batch_process_ocr",
+    "cleanup_old_notifications",
     "compress_and_upload_image",
     "delete_cloudinary_image",
     "generate_daily_attendance_report",
     "generate_pdf_report",
     "process_ocr_document",
+    "send_attendance_reminder",
 ]

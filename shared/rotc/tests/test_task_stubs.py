@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import media_service.tasks
+import notify_service.tasks
 import ocr_service.tasks
 import pytest
 import reports_service.tasks
@@ -14,7 +15,12 @@ from muster.connect import default_client
 from muster.worker.app import TaskApp
 
 #: Every service whose tasks Django starts.
-APPS: list[TaskApp[Any]] = [media_service.tasks.app, ocr_service.tasks.app, reports_service.tasks.app]
+APPS: list[TaskApp[Any]] = [
+    media_service.tasks.app,
+    notify_service.tasks.app,
+    ocr_service.tasks.app,
+    reports_service.tasks.app,
+]
 
 
 def announced() -> list[TaskStub]:

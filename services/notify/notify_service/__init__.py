@@ -1,0 +1,1 @@
+"""The notify service: mail, push, notifications and alerts."""

@@ -1,0 +1,40 @@
+"""What all tasks of one notify worker share. Made once, closed once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from muster.settings import Settings
+from rotc.service_resources import Effects, Pool, database
+
+from notify_service.settings import NotifySettings
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class NotifyResources:
+    """What a task may use."""
+
+    pool: Pool
+    effects: Effects
+    settings: NotifySettings
+    now: Callable[[], datetime] = now
+
+
+@asynccontextmanager
+async def notify_resources(settings: Settings) -> AsyncIterator[NotifyResources]:
+    """Entered by the worker before its first task, left after its last.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+        StoreError: the database cannot be used; the mail server need not be up.
+    """
+    own = NotifySettings.from_environment()
+    async with database(own) as (pool, effects):
+        yield NotifyResources(pool, effects, own)

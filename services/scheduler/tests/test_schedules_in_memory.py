@@ -82,25 +82,26 @@ async def story() -> AsyncIterator[Story]:
     await story.stop()
 
 
-async def test_the_three_default_schedules_fire_at_their_times_in_manila(story: Story) -> None:
+async def test_the_default_schedules_fire_at_their_times_in_manila(story: Story) -> None:
     await story.start(read_defaults())
 
     counts = []
-    # 02:00, 03:00 and 18:00 there are 18:00, 19:00 and 10:00 in UTC.
-    for hour in range(24):
-        story.clock.set(datetime(2026, 11, 23, hour, 59, 58, tzinfo=UTC))
+    # 02:00, 03:00, 03:30 and 18:00 there are 18:00, 19:00, 19:30 and 10:00 in UTC.
+    for half_hour in range(48):
+        story.clock.set(datetime(2026, 11, 23, half_hour // 2, 29 + half_hour % 2 * 30, 58, tzinfo=UTC))
         await story.clock.advance(1.99)
         counts.append(len(await story.fired()))
         await story.clock.advance(0.02)
     found = await story.fired()
 
-    assert counts == [0] * 10 + [1] * 8 + [2] + [3] * 5
+    assert counts == [0] * 20 + [1] * 16 + [2] * 2 + [3] + [4] * 9
     assert {header(record, "ce_type"): header(record, "task-instant") for record in found} == {
         "generate_daily_attendance_report": "2026-11-23T10:00:00Z",
         "cleanup_old_notifications": "2026-11-23T18:00:00Z",
         "cleanup_old_audit_logs": "2026-11-23T19:00:00Z",
+        "cleanup_old_sync_events": "2026-11-23T19:30:00Z",
     }
-    assert len(found) == 3
+    assert len(found) == 4
     assert all(-0.001 < lateness(record) < 0.01 for record in found)
     assert {record.topic for record in found} == {
         "tasks.reports.default", "tasks.notify.bulk", "tasks.import.bulk",

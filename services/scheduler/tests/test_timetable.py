@@ -229,12 +229,13 @@ def test_the_task_of_a_fire_is_a_plain_task_that_names_its_schedule_and_instant(
     assert task.expires - instant == timedelta(hours=20)
 
 
-def test_the_file_of_defaults_holds_the_three_schedules_of_the_reference_document() -> None:
+def test_the_file_of_defaults_holds_the_schedules_of_the_reference_document_and_one_more() -> None:
     found = {item.name: (item.cron, item.time_zone) for item in read_defaults()}
 
     assert found == {
         "cleanup_old_notifications": ("0 2 * * *", "Asia/Manila"),
         "cleanup_old_audit_logs": ("0 3 * * *", "Asia/Manila"),
+        "cleanup_old_sync_events": ("30 3 * * *", "Asia/Manila"),
         "generate_daily_attendance_report": ("0 18 * * *", "Asia/Manila"),
     }
 

@@ -13,7 +13,17 @@ from muster.contracts.errors import Problem
 from muster.observability.metrics import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from tracker_service.api import bulk_revocation, certificates, dead_letters, errors, letters, papers, pauses, push
+from tracker_service.api import (
+    bulk_revocation,
+    certificates,
+    dead_letters,
+    errors,
+    imports,
+    letters,
+    papers,
+    pauses,
+    push,
+)
 from tracker_service.api.context import Api
 from tracker_service.api.health import check_database, check_kafka
 from tracker_service.api.middleware import Edge
@@ -48,6 +58,7 @@ def create_app(api: Api, *, live: Callable[[], bool]) -> FastAPI:
         letters.router,
         papers.router,
         push.router,
+        imports.router,
     ):
         app.include_router(routes)
     errors.install(app)

@@ -6,8 +6,9 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
+import asyncpg
 import httpx
 import jwt
 import msgspec
@@ -167,6 +168,6 @@ def test_a_status_reads_as_the_backend_wrote_it(state: str, seen: dict[str, Any]
     names = ("done", "total", "progress_message", "result", "detail", "last_failure")
     row = dict.fromkeys(names) | {"task_id": "t1", "task_type": "import_csv", "state": state} | seen
 
-    body = body_of(row)
+    body = body_of(cast(asyncpg.Record, row))
 
     assert {name: body[name] for name in shown} == shown

@@ -34,7 +34,7 @@ async def read(api: Api, caller: Caller, task_id: str) -> Body:
     return body_of(row)
 
 
-def body_of(row: asyncpg.Record | Body) -> Body:
+def body_of(row: asyncpg.Record) -> Body:
     """The result's own members once there is one; the counts are 0 until then, for nothing is written before."""
     status = _ENDED.get(row["state"], "processing")
     body: Body = {
@@ -53,7 +53,7 @@ def body_of(row: asyncpg.Record | Body) -> Body:
     return body
 
 
-def _percent(row: asyncpg.Record | Body, status: str) -> int:
+def _percent(row: asyncpg.Record, status: str) -> int:
     if status == "completed":
         return 100
     done, total = row["done"], row["total"]

@@ -15,7 +15,7 @@ from muster_local.ports import LOOPBACK, is_free
 from muster_local.state import State
 from muster_local.supervisor import Supervisor
 
-SERVICES = ("tracker", "media", "reports", "ocr", "notify", "scheduler")
+SERVICES = ("tracker", "media", "reports", "ocr", "import", "notify", "scheduler")
 DATABASE = "rotc"
 _API_PORT = 8000
 # What the person's own shell says of other installations must not reach the local one.
@@ -30,6 +30,8 @@ _FOREIGN = (
     "DEFAULT_FROM_EMAIL",
     "NOTIFY_",
     "UNSUBSCRIBE_KEYS",
+    "IMPORT_",
+    "REDIS_URL",
     "TRACKER_",
     "DATABASE_URL",
     "MUSTER_DATABASE_URL",
@@ -108,6 +110,8 @@ class Stack:
             "REPORTS_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
             "OCR_ALLOWED_HOSTS": LOOPBACK,
             "OCR_ALLOW_PRIVATE_HOSTS": "true",
+            "IMPORT_ALLOWED_HOSTS": LOOPBACK,
+            "IMPORT_ALLOW_PRIVATE_HOSTS": "true",
             "MUSTER_HTTP_HOST": LOOPBACK,
             "MUSTER_GRACE_SECONDS": kept.get("MUSTER_GRACE_SECONDS", "10"),
             "TRACKER_HTTP_HOST": LOOPBACK,

@@ -32,16 +32,23 @@ generate_daily_attendance_report = _stub("reports", "generate_daily_attendance_r
 send_attendance_reminder = _stub("notify", "send_attendance_reminder", "training_day_id")
 cleanup_old_notifications = _stub("notify", "cleanup_old_notifications", "days")
 
+import_rotcmis_data = _stub(
+    "import", "import_rotcmis_data", "json_data", "user_id", "merge_strategy", "dry_run", "data"
+)  # fmt: skip
+bulk_update_cadets = _stub("import", "bulk_update_cadets", "updates_data", "user_id")
+
 __all__ = [
     "batch_compress_images",
     "batch_generate_cadet_pdfs",
     "batch_generate_certificates",
     "batch_process_ocr",
+    "bulk_update_cadets",
     "cleanup_old_notifications",
     "compress_and_upload_image",
     "delete_cloudinary_image",
     "generate_daily_attendance_report",
     "generate_pdf_report",
+    "import_rotcmis_data",
     "process_ocr_document",
     "send_attendance_reminder",
 ]

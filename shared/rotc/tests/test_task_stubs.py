@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import import_service.tasks
 import media_service.tasks
 import notify_service.tasks
 import ocr_service.tasks
@@ -20,6 +21,7 @@ APPS: list[TaskApp[Any]] = [
     notify_service.tasks.app,
     ocr_service.tasks.app,
     reports_service.tasks.app,
+    import_service.tasks.app,
 ]
 
 

@@ -1,0 +1,1 @@
+"""What a row must be to be imported. Pure: rows in, values or errors out; no database, no files."""

@@ -1,0 +1,43 @@
+"""The import tasks: parameters in, result out. How it is done is in importing, loading and domain."""
+
+from __future__ import annotations
+
+from muster.worker.app import TaskApp, minutes
+from muster.worker.context import Context
+from rotc.imports import Strategy
+from rotc.permission import STAFF_ROLES, require_staff
+
+from import_service.importing import Order, run_import
+from import_service.params import BulkUpdate, BulkUpdateResult, ImportResult, ImportRotcmis
+from import_service.resources import ImportResources, import_resources
+from import_service.sources import json_rows
+from import_service.targets import CHANGED_CADETS, IMPORTED_CADETS
+
+app = TaskApp("import", resources=import_resources)
+
+
+async def _require_staff(ctx: Context[ImportResources], user_id: int) -> None:
+    """Both who imports and who submitted the task, where somebody did."""
+    async with ctx.resources.pool.acquire() as connection:
+        await require_staff(connection, user_id, ctx.submitter)
+
+
+@app.task(roles=STAFF_ROLES, time_limit=minutes(30))
+async def import_rotcmis_data(ctx: Context[ImportResources], params: ImportRotcmis) -> ImportResult:
+    """Bring cadets of a ROTCMIS export into the database, all valid rows in one transaction; refused rows are named."""
+    await _require_staff(ctx, params.user_id)
+    rows = await json_rows(ctx, params.source)
+    order = Order(IMPORTED_CADETS, Strategy(params.merge_strategy), params.user_id, params.dry_run)
+    return ImportResult.model_validate(await run_import(ctx, order, rows))
+
+
+@app.task(roles=STAFF_ROLES, time_limit=minutes(30))
+async def bulk_update_cadets(ctx: Context[ImportResources], params: BulkUpdate) -> BulkUpdateResult:
+    """Set fields of many cadets in one transaction; only fields of the whitelist, and every change is audited."""
+    await _require_staff(ctx, params.user_id)
+    rows = await json_rows(ctx, params.updates_data)
+    order = Order(
+        CHANGED_CADETS, Strategy.UPDATE, params.user_id, complete="bulk_update_complete", failed="bulk_update_failed"
+    )
+    result = await run_import(ctx, order, rows)
+    return BulkUpdateResult.model_validate({**result, "unchanged_count": result["skipped_count"]})

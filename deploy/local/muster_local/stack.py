@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from notify_service.vapid import new_pair
+
 from muster_local.errors import LocalError
 from muster_local.parts import KafkaPart, PostgresPart, ServicePart, Step
 from muster_local.ports import LOOPBACK, is_free
@@ -32,6 +34,8 @@ _FOREIGN = (
     "UNSUBSCRIBE_KEYS",
     "IMPORT_",
     "REDIS_URL",
+    "VAPID_",
+    "PUSH_",
     "TRACKER_",
     "DATABASE_URL",
     "MUSTER_DATABASE_URL",
@@ -60,6 +64,7 @@ class Stack:
             lambda: self._start_kafka(supervisor),
             lambda: self._start_postgres(supervisor),
             lambda: supervisor.start(self._cloudinary()),
+            lambda: supervisor.start(self._push()),
         )
         write_environment(self.home, self._told())
         together(*(lambda name=name: supervisor.start(self._service(name)) for name in SERVICES))
@@ -83,6 +88,12 @@ class Stack:
         module = (sys.executable, "-m", "muster_local.cloudinary")
         command = (*module, "--port", str(port), "--folder", str(self.home / "cloudinary"))
         return ServicePart("cloudinary", command, self.env, self.log("cloudinary"), port, layer=0)
+
+    def _push(self) -> ServicePart:
+        port = self.state.port("push")
+        module = (sys.executable, "-m", "muster_local.push_service")
+        command = (*module, "--port", str(port), "--folder", str(self.home / "push"))
+        return ServicePart("push", command, self.env, self.log("push"), port, layer=0)
 
     def _service(self, name: str) -> ServicePart:
         probe = self.state.port(f"{name} probes")
@@ -112,6 +123,9 @@ class Stack:
             "OCR_ALLOW_PRIVATE_HOSTS": "true",
             "IMPORT_ALLOWED_HOSTS": LOOPBACK,
             "IMPORT_ALLOW_PRIVATE_HOSTS": "true",
+            "PUSH_HOSTS": LOOPBACK,
+            "PUSH_ALLOW_PRIVATE_HOSTS": "true",
+            "VAPID_SUBJECT": "mailto:demo@unit.example",
             "MUSTER_HTTP_HOST": LOOPBACK,
             "MUSTER_GRACE_SECONDS": kept.get("MUSTER_GRACE_SECONDS", "10"),
             "TRACKER_HTTP_HOST": LOOPBACK,
@@ -137,7 +151,9 @@ class Stack:
         """What another terminal needs to use the system."""
         names = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "DJANGO_SECRET_KEY", "TRACKER_HTTP_PORT")
         told = {name: value for name, value in self.env.items() if name in names or name.startswith("CLOUDINARY_")}
-        return {**told, "MUSTER_API_URL": f"http://{LOOPBACK}:{self.env['TRACKER_HTTP_PORT']}"}
+        push = f"http://{LOOPBACK}:{self.state.port('push')}"
+        api = f"http://{LOOPBACK}:{self.env['TRACKER_HTTP_PORT']}"
+        return {**told, "MUSTER_API_URL": api, "PUSH_SERVICE_URL": push}
 
 
 def together(*works: Callable[[], None]) -> None:
@@ -149,19 +165,21 @@ def together(*works: Callable[[], None]) -> None:
 
 
 def load_secrets(home: Path) -> dict[str, str]:
-    """The throw-away secrets of this installation, made at the first start."""
+    """The throw-away secrets of this installation: kept from its first start on, those of newer parts added."""
     path = home / "secrets.json"
-    if not path.exists():
-        _write_private(
-            path,
-            {
-                "DJANGO_SECRET_KEY": secrets.token_hex(32),
-                "CERTIFICATE_KEYS": secrets.token_hex(32),
-                "CLOUDINARY_CLOUD_NAME": "rotc-local",
-                "CLOUDINARY_API_KEY": str(secrets.randbelow(10**15)),
-                "CLOUDINARY_API_SECRET": secrets.token_hex(16),
-            },
-        )
+    known = read_private(path) if path.exists() else {}
+    vapid = new_pair()
+    made = {
+        "DJANGO_SECRET_KEY": secrets.token_hex(32),
+        "CERTIFICATE_KEYS": secrets.token_hex(32),
+        "CLOUDINARY_CLOUD_NAME": "rotc-local",
+        "CLOUDINARY_API_KEY": str(secrets.randbelow(10**15)),
+        "CLOUDINARY_API_SECRET": secrets.token_hex(16),
+        "VAPID_PUBLIC_KEY": vapid.public,
+        "VAPID_PRIVATE_KEY": vapid.private,
+    }
+    if made.keys() - known.keys():
+        _write_private(path, {**made, **known})
     return read_private(path)
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from muster.settings import Settings
+from rotc import push_deliveries
 from rotc.service_resources import Effects, Pool, database
 
+from notify_service.push_client import configured_push
+from notify_service.push_run import Sends
 from notify_service.settings import NotifySettings
 
 
@@ -24,6 +27,8 @@ class NotifyResources:
     pool: Pool
     effects: Effects
     settings: NotifySettings
+    #: None: web push is not configured.
+    push: Sends | None = None
     now: Callable[[], datetime] = now
 
 
@@ -36,5 +41,7 @@ async def notify_resources(settings: Settings) -> AsyncIterator[NotifyResources]
         StoreError: the database cannot be used; the mail server need not be up.
     """
     own = NotifySettings.from_environment()
-    async with database(own) as (pool, effects):
-        yield NotifyResources(pool, effects, own)
+    async with database(own) as (pool, effects), configured_push(own) as push:
+        async with pool.acquire() as connection:
+            await push_deliveries.ensure(connection)
+        yield NotifyResources(pool, effects, own, push=push)

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 from rotc.service_settings import ServiceSettings
+from rotc.web_push import PUSH_HOSTS
 
 
 class NotifySettings(ServiceSettings):
@@ -37,6 +38,15 @@ class NotifySettings(ServiceSettings):
     notify_unit: str = "1002nd Community Defense Center"
     #: Keys of unsubscribe links, separated by commas: the first signs, all are accepted; empty: no such links.
     unsubscribe_keys: SecretStr = SecretStr("")
+
+    #: The key pair of web push, base64url, and whom push services may ask (mailto:); all empty: push tasks fail.
+    vapid_public_key: str = ""
+    vapid_private_key: SecretStr = SecretStr("")
+    vapid_subject: str = ""
+    #: Comma-separated hosts of push services: nothing is sent to any other.
+    push_hosts: str = PUSH_HOSTS
+    #: Local demo only: push services at private addresses and over plain http.
+    push_allow_private_hosts: bool = False
 
     @model_validator(mode="after")
     def _one_way_of_tls(self) -> Self:

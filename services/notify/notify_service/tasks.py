@@ -1,4 +1,4 @@
-"""The notify tasks: parameters in, result out. How it is done is in mail, reminding and domain."""
+"""The notify tasks: parameters in, result out. How it is done is in mail, pushing, reminding and domain."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from muster.worker.app import TaskApp, minutes
 from muster.worker.context import Context
 from rotc.errors import UnknownEntity
 
-from notify_service import reminding
+from notify_service import pushing, reminding
+from notify_service.domain.push_message import UnusablePush
 from notify_service.params import Cleaned, Cleanup, Reminded, Reminder
+from notify_service.people import require_staff
+from notify_service.push_params import BroadcastPush, BroadcastResult, PushesResult, PushResult, SendPush, SendPushes
 from notify_service.resources import NotifyResources, notify_resources
 
 app = TaskApp("notify", resources=notify_resources)
 STAFF = ("admin", "training_staff")
 ADMIN = ("admin",)
-PERMANENT = (UnknownEntity,)
+PERMANENT = (UnknownEntity, UnusablePush)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
@@ -27,3 +30,26 @@ async def send_attendance_reminder(ctx: Context[NotifyResources], params: Remind
 async def cleanup_old_notifications(ctx: Context[NotifyResources], params: Cleanup) -> Cleaned:
     """Delete notifications that were read and are older than so many days."""
     return Cleaned(deleted=await reminding.clean_up(ctx, params.days))
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, retry=pushing.RETRY, time_limit=minutes(5))
+async def send_push_notification(ctx: Context[NotifyResources], params: SendPush) -> PushResult:
+    """Tell one person, on every browser that person subscribed with; the app lists it too."""
+    await require_staff(ctx)
+    result = await pushing.push_to_user(ctx, params)
+    return PushResult(sent=result.sent, failed=result.failed, expired_subscriptions=result.expired)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, retry=pushing.RETRY, time_limit=minutes(30))
+async def send_push_notifications(ctx: Context[NotifyResources], params: SendPushes) -> PushesResult:
+    """Tell several people: of a notification there is, or with a title and a message."""
+    await require_staff(ctx)
+    return await pushing.push_to_users(ctx, params)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, retry=pushing.RETRY, time_limit=minutes(30))
+async def send_broadcast_push_notification(ctx: Context[NotifyResources], params: BroadcastPush) -> BroadcastResult:
+    """Tell everybody who is approved, or everybody of one role."""
+    await require_staff(ctx)
+    result = await pushing.broadcast(ctx, params)
+    return BroadcastResult(role=params.role, **result.model_dump())

@@ -29,6 +29,11 @@ batch_generate_cadet_pdfs = _stub("reports", "batch_generate_cadet_pdfs", "cadet
 batch_generate_certificates = _stub("reports", "batch_generate_certificates", "activity_id", "cadet_names", "user_id")
 generate_daily_attendance_report = _stub("reports", "generate_daily_attendance_report", "date")
 
+send_push_notification = _stub("notify", "send_push_notification", "user_id", "title", "message", "data")
+send_push_notifications = _stub(
+    "notify", "send_push_notifications", "notification_id", "user_ids", "title", "message"
+)  # fmt: skip
+send_broadcast_push_notification = _stub("notify", "send_broadcast_push_notification", "title", "message", "role")
 send_attendance_reminder = _stub("notify", "send_attendance_reminder", "training_day_id")
 cleanup_old_notifications = _stub("notify", "cleanup_old_notifications", "days")
 
@@ -51,4 +56,7 @@ __all__ = [
     "import_rotcmis_data",
     "process_ocr_document",
     "send_attendance_reminder",
+    "send_broadcast_push_notification",
+    "send_push_notification",
+    "send_push_notifications",
 ]

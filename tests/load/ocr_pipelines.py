@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,19 +22,21 @@ os.environ["OMP_THREAD_LIMIT"] = "1"
 SIZES = (10, 12, 14, 16, 18, 20, 24, 28)
 TURNED_SIZES = (14, 20, 28)
 Harm = Callable[[Image.Image], Image.Image]
+_OF_CHANCE = (("noise", noisy), ("low contrast", pale), ("photographed", photographed))
 
 
 @dataclass(frozen=True)
 class LetterClass:
-    """Letters in one size of writing that met the same fate."""
+    """Letters in one size of writing that met the same fate; where chance had a hand in it, by its seed."""
 
     harm: str
     size: int
     function: Harm
+    seed: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.harm}, {self.size} px"
+        return f"{self.harm}, {self.size} px" + ("" if self.seed is None else f", seed {self.seed}")
 
     @property
     def upright(self) -> bool:
@@ -45,7 +47,8 @@ def _unharmed(page: Image.Image) -> Image.Image:
     return page
 
 
-def all_classes() -> Iterator[LetterClass]:
+def all_classes(seeds: Sequence[int]) -> Iterator[LetterClass]:
+    """Each fate in its sizes; those of chance once for each seed."""
     for size in SIZES:
         yield LetterClass("upright", size, _unharmed)
     for size in TURNED_SIZES:
@@ -54,11 +57,10 @@ def all_classes() -> Iterator[LetterClass]:
         for skew in (1, 2, 3, 4, 5, -5):
             yield LetterClass(f"askew {skew}", size, partial(askew, degrees=skew))
     for size in TURNED_SIZES:
-        radius = 1.2 if size > 14 else 0.8
-        yield LetterClass("noise", size, noisy)
-        yield LetterClass("blur", size, partial(blurred, radius=radius))
-        yield LetterClass("low contrast", size, pale)
-        yield LetterClass("photographed", size, photographed)
+        yield LetterClass("blur", size, partial(blurred, radius=1.2 if size > 14 else 0.8))
+        for harm, function in _OF_CHANCE:
+            for seed in seeds:
+                yield LetterClass(harm, size, partial(function, seed=seed), seed)
 
 
 @cache
@@ -121,9 +123,8 @@ class Trial:
     seconds: float
 
 
-def trial(name: str, pipeline: str) -> Trial:
+def trial(letters: LetterClass, pipeline: str) -> Trial:
     """Read every letter of a class; to be called in a process of its own, since children's time is counted."""
-    letters = next(found for found in all_classes() if found.name == name)
     pages = [letters.function(draw(text, letters.size)) for text in TEXTS]
     before = _processor_seconds()
     read = [PIPELINES[pipeline](page) for page in pages]

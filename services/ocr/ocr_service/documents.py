@@ -18,7 +18,7 @@ from ocr_service.resources import OcrResources
 
 MAX_BYTES = 20 * 1024 * 1024
 #: Part of what readings are remembered by: counted up when the way of reading changes, so that old ones are not used.
-_WAY_OF_READING = "1"
+_WAY_OF_READING = "2"
 
 Tell = Callable[[int, int], Awaitable[None]]
 

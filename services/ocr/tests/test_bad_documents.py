@@ -19,7 +19,7 @@ from ocr_service.domain.errors import (
     UnsupportedType,
 )
 from ocr_service.domain.pdf import MAX_PIXELS, page_text_or_picture
-from ocr_service.domain.preparation import grey_on_white
+from ocr_service.domain.preparation import dark_on_bright, grey
 from ocr_service.pages import count_pages, read_page
 from ocr_service.tesseract import Tesseract
 from ocr_service.testing.files import docx, encoded, scanned, typed_pdf, zipped
@@ -202,9 +202,9 @@ def test_a_picture_in_every_mode_is_read_as_grey() -> None:
     modes.append(page.point(lambda value: 255 - value))
 
     for picture in modes:
-        grey = grey_on_white(picture)
-        assert (grey.mode, grey.size, grey.getpixel((2, 2))) == ("L", page.size, 255), picture.mode
-        assert int(np.asarray(grey).min()) <= 120, picture.mode
+        found = dark_on_bright(grey(picture))
+        assert (found.mode, found.size, found.getpixel((2, 2))) == ("L", page.size, 255), picture.mode
+        assert int(np.asarray(found).min()) <= 120, picture.mode
 
 
 def test_a_scan_with_a_stamp_as_its_only_text_is_read_as_a_picture() -> None:

@@ -1,17 +1,16 @@
-"""Pictures made readable: straightened, enlarged, freed of shadows and specks. What they say is not read here."""
+"""Pictures made readable: grey, dark on bright, straightened, enlarged. What they say is not read here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter
 
-from ocr_service.domain.tilt import Tilt, background_of
+from ocr_service.domain.tilt import Tilt
 
 #: Lines lower than this (pixels from the top of a `d` to the foot of a `p`) are enlarged ...
-SMALL_LINE = 17.0
+SMALL_LINE = 13.0
 #: ... to about this, which is what Tesseract's network was trained on.
 GOOD_LINE = 20.0
 LARGEST_FACTOR = 4.0
@@ -20,6 +19,8 @@ MAX_PIXELS = 24_000_000
 #: A page with more is halved: a phone that takes so many shows writing far larger than needed.
 MANY_PIXELS = 24_000_000
 _LEVEL = 0.2
+#: Median grey of a page below which it is taken for white writing on black.
+_DARK_PAPER = 90
 
 Size = tuple[int, int]
 
@@ -32,7 +33,7 @@ def straighten(page: Image.Image, tilt: Tilt) -> Image.Image:
     if tilt.sideways:
         page = page.transpose(Image.Transpose.ROTATE_90)
     if abs(tilt.degrees) < _LEVEL:
-        factor = _enlargement(page.size, tilt.line_height)
+        factor = enlargement(page.size, tilt.line_height)
         if factor == 1.0:
             return page
         return page.resize((round(page.width * factor), round(page.height * factor)), Image.Resampling.BICUBIC)
@@ -40,7 +41,7 @@ def straighten(page: Image.Image, tilt: Tilt) -> Image.Image:
     angle = math.radians(abs(tilt.degrees))
     width = page.width * math.cos(angle) + page.height * math.sin(angle)
     height = page.height * math.cos(angle) + page.width * math.sin(angle)
-    factor = _enlargement((round(width), round(height)), tilt.line_height)
+    factor = enlargement((round(width), round(height)), tilt.line_height)
     size = (math.ceil(width * factor), math.ceil(height * factor))
     return page.transform(
         size, Image.Transform.AFFINE, _back(page.size, size, tilt, factor), Image.Resampling.BICUBIC, fillcolor=paper
@@ -63,7 +64,7 @@ def upside_down(page: Image.Image) -> Image.Image:
     return page.transpose(Image.Transpose.ROTATE_180)
 
 
-def _enlargement(size: Size, height: float) -> float:
+def enlargement(size: Size, height: float) -> float:
     """How much larger a page with lines of this height should be; 1.0 when that would not help."""
     if not 0 < height < SMALL_LINE:
         return 1.0
@@ -71,24 +72,13 @@ def _enlargement(size: Size, height: float) -> float:
     return max(1.0, min(GOOD_LINE / height, LARGEST_FACTOR, room))
 
 
-def preparations(page: Image.Image) -> Iterator[Image.Image]:
-    """The page as it is, then, for when that could not be read well, without shadows, and also without specks."""
-    yield page
-    even = _without_shadows(page)
-    yield even
-    yield even.filter(ImageFilter.MedianFilter(3))
+def without_specks(page: Image.Image) -> Image.Image:
+    """Single points go; strokes stay."""
+    return page.filter(ImageFilter.MedianFilter(3))
 
 
-def _without_shadows(page: Image.Image) -> Image.Image:
-    """Every place in proportion to the paper around it, and the whole stretched from black to white."""
-    paper = np.asarray(background_of(page), dtype=np.float32)
-    grey = np.asarray(page, dtype=np.float32)
-    even = np.clip(grey / np.maximum(paper, 1.0), 0.0, 1.0) * 255
-    return ImageOps.autocontrast(Image.fromarray(even.astype(np.uint8)), cutoff=(0.5, 0))
-
-
-def grey_on_white(picture: Image.Image) -> Image.Image:
-    """Any picture as a grey page (mode L): transparency on white, 16 bits scaled, white writing on black inverted."""
+def grey(picture: Image.Image) -> Image.Image:
+    """Any picture in grey (mode L): transparency on white, 16 bits scaled, halved where it has more than enough."""
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         values = np.asarray(picture, dtype=np.float32)
         top = max(float(values.max()), 255.0)
@@ -97,7 +87,10 @@ def grey_on_white(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     page = picture.convert("L")
-    if page.width * page.height > MANY_PIXELS:
-        page = page.reduce(2)
-    dark = float(np.median(np.asarray(page.reduce(max(1, max(page.size) // 500))))) < 90
+    return page.reduce(2) if page.width * page.height > MANY_PIXELS else page
+
+
+def dark_on_bright(page: Image.Image) -> Image.Image:
+    """A grey page with bright writing on dark inverted, any other as it is."""
+    dark = float(np.median(np.asarray(page.reduce(max(1, max(page.size) // 500))))) < _DARK_PAPER
     return ImageChops.invert(page) if dark else page

@@ -27,27 +27,38 @@ def blurred(page: Image.Image, radius: float) -> Image.Image:
     return page.filter(ImageFilter.GaussianBlur(radius))
 
 
-def pale(page: Image.Image) -> Image.Image:
+def pale(page: Image.Image, seed: int = 1) -> Image.Image:
     """Grey on grey, a fifth of the contrast."""
-    return noisy(page.point([int(120 + 50 * value / 255) for value in range(256)]), 4)
+    return noisy(page.point([int(120 + 50 * value / 255) for value in range(256)]), 4, seed)
 
 
 def photographed(page: Image.Image, seed: int = 1) -> Image.Image:
-    """Lying on a dark table, seen from below its foot, lit from one side."""
+    """Lying askew on a dark table, seen from one side and lit from another; each seed is another photograph."""
+    chance = np.random.default_rng(seed)
     width, height = int(page.width * 1.25), int(page.height * 1.2)
-    corners = [(width * x, height * y) for x, y in ((0.12, 0.07), (0.90, 0.10), (0.95, 0.94), (0.05, 0.92))]
     view = page.transform(
         (width, height),
         Image.Transform.PERSPECTIVE,
-        _perspective(page, corners),
+        _perspective(page, _corners(chance, width, height)),
         Image.Resampling.BICUBIC,
-        fillcolor=90,
+        fillcolor=int(chance.uniform(60, 120)),
     )
     down, across = np.mgrid[0:height, 0:width]
-    light = 0.55 + 0.27 * (across / width) + 0.25 * (1 - down / height)
+    towards = chance.uniform(0, 2 * np.pi)
+    light = 0.81 + 0.36 * ((across / width - 0.5) * np.cos(towards) + (down / height - 0.5) * np.sin(towards))
     lit = np.asarray(view, dtype=float) * light
-    lit += np.random.default_rng(seed).normal(0, 4, lit.shape)
+    lit += chance.normal(0, 4, lit.shape)
     return Image.fromarray(lit.clip(0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.6))
+
+
+def _corners(chance: np.random.Generator, width: int, height: int) -> list[tuple[float, float]]:
+    """Where the page's corners are in a photograph: its far side is shorter, and no corner is quite in its place."""
+    across, down = chance.uniform(-0.04, 0.04, 2)
+    shares = np.array(
+        [(0.09 + across, 0.08 + down), (0.91 - across, 0.08 - down), (0.91 + across, 0.92 + down),
+         (0.09 - across, 0.92 - down)]
+    ) + chance.uniform(-0.02, 0.02, (4, 2))  # fmt: skip
+    return [(width * x, height * y) for x, y in shares.clip(0.02, 0.98)]
 
 
 def _perspective(page: Image.Image, corners: list[tuple[float, float]]) -> tuple[float, ...]:

@@ -46,6 +46,20 @@ async def nap(ctx: Context[None], params: Nap) -> str:
     return "rested"
 
 
+@app.task(time_limit=900)
+async def grind(ctx: Context[None], params: Nap) -> None:
+    """Keep a child process busy."""
+    _note(ctx, "began")
+    await ctx.compute(_grind, params.seconds)
+    _note(ctx, "ended")
+
+
+def _grind(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
 @app.task(retry=RetryPolicy(max_retries=3, base=1.0, factor=1.0, jitter=False))
 async def stumble(ctx: Context[None], params: Stumble) -> int:
     """Fail the first `times` attempts; the result is the attempt that succeeded."""

@@ -84,6 +84,14 @@ class System:
     def media(self, **environment: str) -> Program:
         return self._program("media", "-m", "media_service", environment=environment)
 
+    def reports(self, **environment: str) -> Program:
+        keys = {"CERTIFICATE_KEYS": "of-the-tests-" + "k" * 32}
+        return self._program("reports", "-m", "reports_service", environment=keys | environment)
+
+    def ocr(self, **environment: str) -> Program:
+        hosts = {"OCR_ALLOWED_HOSTS": LOOPBACK, "OCR_ALLOW_PRIVATE_HOSTS": "true"}
+        return self._program("ocr", "-m", "ocr_service", environment=hosts | environment)
+
     def practice(self, **environment: str) -> Program:
         return self._program("practice", str(PRACTICE), environment=environment)
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from .api import Api
+from .cancelled_story import READING, REPORT, Kind, on_stage, tell
 from .program import Program
 from .system import System
 
@@ -62,6 +63,19 @@ def test_a_running_task_is_cancelled_at_once_when_asked_to_terminate(system: Sys
     assert system.ledger.notes_of(task_id) == ["began"]
     # Its slot is free again, and the worker well.
     assert api.ended(api.submit("nap", {"seconds": 0}))["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("kind", [REPORT, READING], ids=lambda kind: kind.name)
+def test_a_long_task_taken_back_in_the_middle_is_revoked_and_its_children_stop(
+    system: System, api: Api, kind: Kind
+) -> None:
+    """The short form of cancelled.py."""
+    with on_stage(system, api, kind) as scene:
+        told = tell(scene, kind)
+
+    # That both came at all is checked here; how soon, on a machine with nothing else to do, by the command.
+    assert told.state == "REVOKED"
+    assert system.query("SELECT count(*) FROM notifications WHERE type LIKE 'batch_certificate%'") == 0
 
 
 def test_a_running_task_goes_on_when_not_asked_to_terminate(system: System, api: Api, worker: Program) -> None:

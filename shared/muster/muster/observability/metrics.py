@@ -86,3 +86,15 @@ SCHEDULE_FIRES = _counter("schedule_fires", "Tasks started by a schedule.", "sch
 SCHEDULE_PASSED = _counter("schedule_instants_passed", "Instants missed and not fired.", "schedule")
 SCHEDULE_LAST = _gauge("schedule_last_fire_timestamp_seconds", "Instant last fired.", "schedule")
 SCHEDULE_LATENESS = _histogram("schedule_lateness_seconds", "Fire after its instant.", WAIT_BUCKETS)
+
+# Alerts
+ALERTS = _counter("alerts", "Alerts made, by what they are: first, digest, regression, escalation, silence.", "kind")
+ALERT_LETTERS = _counter("alert_letters", "Dead letters counted by the alerts.")
+ALERT_LAG = _gauge("alert_lag_records", "Dead letters that the alerts have not read yet.")
+ALERT_LAST_TURN = _gauge(
+    "alert_last_turn_timestamp_seconds", "When dead letters were last looked for, and all went well."
+)
+ALERT_DELIVERIES = _counter("alert_deliveries", "Attempts to deliver alerts, by outcome.", "channel", "outcome")
+ALERT_DELIVERIES_OPEN = _gauge("alert_deliveries_open", "Deliveries that wait, in the whole installation.")
+ALERT_LAST_DELIVERY = _gauge("alert_last_delivery_timestamp_seconds", "When an alert was last delivered.", "channel")
+PIPELINE_SILENT = _gauge("pipeline_silent_seconds", "Since when a part of the pipeline is not heard; 0: it is.", "part")

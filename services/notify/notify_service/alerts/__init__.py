@@ -1,0 +1,1 @@
+"""The alerts' own process: reads dead letters, decides by domain/, sends. The mail and push tasks are beside it."""

@@ -89,7 +89,8 @@ def test_a_half_made_service_is_told_every_place_at_once() -> None:
 
 
 def test_nothing_is_deployed_that_has_no_folder() -> None:
-    charted = set(_yaml("helm/muster/values.yaml")["workers"])
+    workers = _yaml("helm/muster/values.yaml")["workers"]
+    charted = {(entry or {}).get("runs") or name for name, entry in workers.items()}
     stanzas = _yaml("docker-compose.yml")["services"].values()
     composed = {stanza["build"]["args"]["SERVICE"] for stanza in stanzas if "build" in stanza}
 

@@ -17,7 +17,9 @@ from muster_local.ports import LOOPBACK, is_free
 from muster_local.state import State
 from muster_local.supervisor import Supervisor
 
-SERVICES = ("tracker", "media", "reports", "ocr", "import", "notify", "scheduler")
+SERVICES = ("tracker", "media", "reports", "ocr", "import", "notify", "alerts", "scheduler")
+#: Parts that are a command of another part's service.
+_COMMANDS = {"alerts": ("notify_service", "alerts")}
 DATABASE = "rotc"
 _API_PORT = 8000
 # What the person's own shell says of other installations must not reach the local one.
@@ -36,6 +38,7 @@ _FOREIGN = (
     "REDIS_URL",
     "VAPID_",
     "PUSH_",
+    "ALERT_",
     "TRACKER_",
     "DATABASE_URL",
     "MUSTER_DATABASE_URL",
@@ -99,7 +102,8 @@ class Stack:
         probe = self.state.port(f"{name} probes")
         env = {**self.env, "MUSTER_HTTP_PORT": str(probe), "MUSTER_WORKER_NAME": "local"}
         port = int(self.env["TRACKER_HTTP_PORT"]) if name == "tracker" else None
-        return ServicePart(name, (sys.executable, "-m", f"{name}_service"), env, self.log(name), probe, port)
+        command = (sys.executable, "-m", *_COMMANDS.get(name, (f"{name}_service",)))
+        return ServicePart(name, command, env, self.log(name), probe, port)
 
     def _step(self, name: str, *command: str) -> Step:
         return Step(name, command, self.env, self.log(name.replace(" ", "-")))

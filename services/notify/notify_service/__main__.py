@@ -1,4 +1,7 @@
-"""`python -m notify_service`: one notify worker; with `vapid` behind it, a new key pair for web push instead."""
+"""`python -m notify_service`: one notify worker.
+
+With `alerts` behind it, the process that tells of failures; with `vapid`, a new key pair for web push.
+"""
 
 import sys
 
@@ -15,4 +18,13 @@ def print_pair() -> None:
 
 
 if __name__ == "__main__":
-    print_pair() if sys.argv[1:] == ["vapid"] else run_worker(app)
+    match sys.argv[1:]:
+        case ["alerts"]:
+            # Here, since a worker needs nothing of it.
+            from notify_service.alerts.command import main
+
+            sys.exit(main())
+        case ["vapid"]:
+            print_pair()
+        case _:
+            run_worker(app)

@@ -12,8 +12,8 @@ from muster.contracts.topics import Topics
 from muster.observability.redaction import redact_text
 from muster.ports import Record
 
-from notify_service.domain.alerting import Letter
 from notify_service.domain.alert_rules import Failed
+from notify_service.domain.alerting import Letter
 
 MAX_MESSAGE = 500
 MAX_NAME = 200

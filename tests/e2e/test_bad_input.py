@@ -63,7 +63,7 @@ def stored_files(system: System) -> int:
         (lambda: upload_of(GOOD, entity_id=999_999), "No cadet has id 999999."),
         (
             lambda: {**upload_of(GOOD), "image_data": "%%%"},
-            "image_data is neither base64 text, nor a data: URL",
+            "The file is neither base64 text, nor a data: URL",
         ),
         (
             lambda: {**upload_of(GOOD), "image_data": "https://example.com/a.jpg"},

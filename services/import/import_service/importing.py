@@ -13,6 +13,7 @@ from rotc.imports import Strategy
 
 from import_service.cache import CacheNotDropped, drop_cached
 from import_service.loading import Loaded, Target, load
+from import_service.reporting import NOT_STORED, store_report
 from import_service.resources import ImportResources
 from import_service.sources import Rows
 
@@ -41,18 +42,21 @@ async def run_import(ctx: Context[ImportResources], order: Order, rows: Rows) ->
         if effect.done:
             result: dict[str, Any] = effect.result
         else:
-            result = result_of(await _load(ctx, effect.connection, order, rows), order)
+            result = await _load(ctx, effect.connection, order, rows)
             await _tell(ctx, effect.connection, order, result)
             effect.finish(result)
     # Also by a repeated run: the one before it may have ended between its commit and this.
     return {**result, "warnings": [*result["warnings"], *await _drop_cached(ctx, order)]}
 
 
-async def _load(ctx: Context[ImportResources], connection: Connection, order: Order, rows: Rows) -> Loaded:
-    return await load(
+async def _load(ctx: Context[ImportResources], connection: Connection, order: Order, rows: Rows) -> dict[str, Any]:
+    loaded = await load(
         connection, order.target, rows, strategy=order.strategy, user_id=order.user_id, dry_run=order.dry_run,
         progress=ctx.progress,
     )  # fmt: skip
+    url = await store_report(ctx, connection)
+    warnings = [*rows.warnings, *_warnings(loaded, order), *([] if url else [NOT_STORED])]
+    return {**result_of(loaded, order), "warnings": warnings, "report_url": url}
 
 
 async def _rehearse(ctx: Context[ImportResources], order: Order, rows: Rows) -> dict[str, Any]:
@@ -60,7 +64,7 @@ async def _rehearse(ctx: Context[ImportResources], order: Order, rows: Rows) -> 
         transaction = connection.transaction()
         await transaction.start()
         try:
-            return result_of(await _load(ctx, connection, order, rows), order)
+            return await _load(ctx, connection, order, rows)
         finally:
             await transaction.rollback()
 
@@ -79,7 +83,6 @@ def result_of(loaded: Loaded, order: Order) -> dict[str, Any]:
         "errors": [
             {"row": one.row, "field": one.field, "code": one.code, "message": one.message} for one in loaded.errors
         ],
-        "warnings": _warnings(loaded, order),
         # A rehearsal creates nobody who could have an id.
         "created_ids": [] if order.dry_run else loaded.created_ids,
         "updated_ids": loaded.updated_ids,

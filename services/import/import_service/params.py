@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from muster.worker.files import FileReference
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 LARGEST_ID = 2**31 - 1  # the tables' ids are PostgreSQL integers
+LONGEST_TEXT = 28 * 2**20  # 20 MB in base64 with line breaks
 
 Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 MergeStrategy: TypeAlias = Literal["skip", "update", "error"]
@@ -74,6 +76,47 @@ class BulkUpdate(_Parameters):
     user_id: Id
 
 
+def _form(value: object) -> str:
+    return "reference" if isinstance(value, Mapping | FileReference) else "text"
+
+
+#: base64 text, a `data:` URL, an `https:` URL, or `{"ref": ...}`, which muster.client.File becomes.
+TableFile = Annotated[
+    Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_TEXT), Tag("text")]
+    | Annotated[FileReference, Tag("reference")],
+    Discriminator(_form),
+    Field(repr=False),
+]
+
+
+class ImportFile(_Parameters):
+    """Parameters of import_csv."""
+
+    #: CSV or an Excel workbook (.xlsx), at most 20 MB.
+    file: TableFile
+    entity_type: Literal["cadets", "grades", "attendance"]
+    #: users.id of who imports: must be an approved admin or training staff.
+    user_id: Id
+    #: What becomes of a row whose record exists.
+    merge_strategy: MergeStrategy = "skip"
+    #: Write nothing, and say what would happen.
+    dry_run: bool = False
+
+
+class CleanAuditLogs(_Parameters):
+    """Parameters of cleanup_old_audit_logs."""
+
+    #: Days that rows are kept.
+    days: Annotated[int, Field(strict=True, ge=1, le=36_500)] = 90
+
+
+class CleanSyncEvents(_Parameters):
+    """Parameters of cleanup_old_sync_events."""
+
+    #: Days that processed events are kept.
+    days: Annotated[int, Field(strict=True, ge=1, le=36_500)] = 7
+
+
 class RowProblem(BaseModel):
     """Why a row was refused: `row` from 1, `code` for programs, `message` for people."""
 
@@ -102,6 +145,8 @@ class ImportResult(BaseModel):
     created_ids: list[int]
     updated_ids: list[int]
     dry_run: bool = False
+    #: A CSV file of what became of every row, and of each refused one why; null when it could not be stored.
+    report_url: str | None = None
 
 
 class BulkUpdateResult(BaseModel):
@@ -115,3 +160,11 @@ class BulkUpdateResult(BaseModel):
     problem_count: int
     errors: list[RowProblem]
     warnings: list[str]
+    #: As of an import.
+    report_url: str | None = None
+
+
+class Cleaned(BaseModel):
+    """Result of a cleanup: how many rows it deleted."""
+
+    deleted: int

@@ -27,6 +27,8 @@ class Rows:
 
     total: int
     rows: Iterator[Row]
+    #: What to tell the person who sent them.
+    warnings: tuple[str, ...] = ()
 
 
 async def json_rows(ctx: Context[ImportResources], source: RowsAsJson) -> Rows:

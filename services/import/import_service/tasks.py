@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from muster.contracts.errors import MemoryLimitExceeded
 from muster.worker.app import TaskApp, minutes
 from muster.worker.context import Context
+from rotc.cleanup import Old
 from rotc.imports import Strategy
 from rotc.permission import STAFF_ROLES, require_staff
 
+from import_service.cleaning import clean_up
+from import_service.domain.file_refusals import RefusedFile
+from import_service.files import file_rows
 from import_service.importing import Order, run_import
-from import_service.params import BulkUpdate, BulkUpdateResult, ImportResult, ImportRotcmis
+from import_service.params import (
+    BulkUpdate,
+    BulkUpdateResult,
+    CleanAuditLogs,
+    Cleaned,
+    CleanSyncEvents,
+    ImportFile,
+    ImportResult,
+    ImportRotcmis,
+)
 from import_service.resources import ImportResources, import_resources
 from import_service.sources import json_rows
-from import_service.targets import CHANGED_CADETS, IMPORTED_CADETS
+from import_service.targets import CHANGED_CADETS, IMPORTED_CADETS, TABLES
 
 app = TaskApp("import", resources=import_resources)
 
@@ -41,3 +55,26 @@ async def bulk_update_cadets(ctx: Context[ImportResources], params: BulkUpdate) 
     )
     result = await run_import(ctx, order, rows)
     return BulkUpdateResult.model_validate({**result, "unchanged_count": result["skipped_count"]})
+
+
+# A workbook that wants too much memory does so every time.
+@app.task(roles=STAFF_ROLES, permanent=(RefusedFile, MemoryLimitExceeded), time_limit=minutes(30))
+async def import_csv(ctx: Context[ImportResources], params: ImportFile) -> ImportResult:
+    """Bring cadets, grades or attendance from a CSV file or an Excel workbook into the database, in one transaction."""
+    await _require_staff(ctx, params.user_id)
+    target = TABLES[params.entity_type]
+    rows = await file_rows(ctx, params.file, target.entity)
+    order = Order(target, Strategy(params.merge_strategy), params.user_id, params.dry_run)
+    return ImportResult.model_validate(await run_import(ctx, order, rows))
+
+
+@app.task(roles=("admin",), time_limit=minutes(60))
+async def cleanup_old_audit_logs(ctx: Context[ImportResources], params: CleanAuditLogs) -> Cleaned:
+    """Delete audit rows older than so many days, in batches."""
+    return Cleaned(deleted=await clean_up(ctx, Old.AUDIT_LOGS, params.days))
+
+
+@app.task(roles=("admin",), time_limit=minutes(60))
+async def cleanup_old_sync_events(ctx: Context[ImportResources], params: CleanSyncEvents) -> Cleaned:
+    """Delete sync events that were processed and are older than so many days, in batches."""
+    return Cleaned(deleted=await clean_up(ctx, Old.SYNC_EVENTS, params.days))

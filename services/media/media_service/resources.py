@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from muster.adapters.fetching import Fetcher, FetchRules
 from muster.settings import Settings
 from rotc.service_resources import Effects, Pool, database
+from rotc.sources import Fetches
 from rotc.storage import CloudinaryStorage, Storage
 
 from media_service.settings import MediaSettings
-from media_service.sources import Fetches
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import rotc.media
 from muster.worker.context import Context
 from muster.worker.files import FileReference
 from rotc.errors import DamagedImages, UnknownEntity
+from rotc.sources import load
 
 from media_service.domain.compression import CompressionOptions
 from media_service.domain.entities import ACCEPTED
@@ -15,7 +16,6 @@ from media_service.domain.errors import RefusedFile
 from media_service.domain.preparation import PreparedFile, prepare_file
 from media_service.params import ImageOfEntity, UploadedImage
 from media_service.resources import MediaResources
-from media_service.sources import load
 
 #: Failures that the same parameters meet every time (besides muster's own PermanentError).
 PERMANENT = (RefusedFile, UnknownEntity, DamagedImages)

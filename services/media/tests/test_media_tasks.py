@@ -186,7 +186,7 @@ async def test_an_unknown_entity_is_refused_before_anything_is_read(unit: Unit, 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("/media/photo.jpg", "image_data is neither base64 text, nor a data: URL, nor an https: URL."),
+        ("/media/photo.jpg", "The file is neither base64 text, nor a data: URL, nor an https: URL."),
         (encoded(b"just text"), "The file is of no known type: profile_pic takes a JPEG, PNG, GIF or WebP picture."),
         (encoded(PDF), "The file is of type PDF: profile_pic takes a JPEG, PNG, GIF or WebP picture."),
         (photo()[:200], "The PNG picture is truncated or damaged: export it again and resend it."),
@@ -268,7 +268,7 @@ async def test_one_bad_picture_does_not_fail_the_others(unit: Unit) -> None:
     assert [result[name] for name in ("total", "success_count", "error_count")] == [5, 2, 3]
     assert [item["index"] for item in result["results"]] == [0, 3]
     assert {item["index"]: item["error"] for item in result["errors"]} == {
-        1: "image_data is neither base64 text, nor a data: URL, nor an https: URL.",
+        1: "The file is neither base64 text, nor a data: URL, nor an https: URL.",
         2: "No cadet has id 99.",
         4: "The PNG picture is truncated or damaged: export it again and resend it.",
     }

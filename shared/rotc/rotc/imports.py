@@ -7,7 +7,7 @@ is planned, which says of each row what would become of it and writes nothing el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,10 @@ from typing import Any
 from rotc.connection import Connection
 from rotc.sql import load
 
-SQL = load("imports", "import_cadets")
+SQL = load("imports", "import_report", "import_cadets", "import_students", "import_grades", "import_attendance")
+
+#: Lines of a report fetched at once.
+REPORT_BATCH = 5_000
 
 
 class Strategy(StrEnum):
@@ -68,6 +71,38 @@ CADET_CHANGES = Merge(
     plan={Strategy.UPDATE: ("refuse_unknown_cadets", "refuse", "complete_changed", "plan_cadet_updates")},
     apply=("update_cadets", "audit_cadets"),
 )
+
+_OF_GRADES = ("match_grades", "refuse_unknown_students", "refuse_rows_without_grades")
+GRADES = Merge(
+    stage="stage_grades",
+    match=("match_students_of_rows",),
+    lock=("lock_grades",),
+    # What was entered is looked up under the lock: until then the backend may enter it.
+    plan={
+        Strategy.SKIP: (*_OF_GRADES, "refuse", "plan_create", "plan_skip"),
+        Strategy.UPDATE: (*_OF_GRADES, "refuse", "plan_create", "plan_grade_updates"),
+        Strategy.ERROR: (*_OF_GRADES, "refuse_existing_grades", "refuse", "plan_create"),
+    },
+    apply=("make_missing_grades", "tell_of_scores", "write_grades", "audit_grades"),
+)
+_OF_ATTENDANCE = (
+    "match_attendance", "refuse_unknown_students", "refuse_days_nobody_knows", "refuse_without_status",
+    "refuse_backward_times",
+)  # fmt: skip
+ATTENDANCE = Merge(
+    stage="stage_attendance",
+    match=("match_students_of_rows",),
+    lock=("lock_attendance",),
+    plan={
+        Strategy.SKIP: (*_OF_ATTENDANCE, "refuse", "plan_create", "plan_skip"),
+        Strategy.UPDATE: (*_OF_ATTENDANCE, "refuse", "plan_create", "plan_attendance_updates"),
+        Strategy.ERROR: (*_OF_ATTENDANCE, "refuse_existing_attendance", "refuse", "plan_create"),
+    },
+    apply=(
+        "create_attendance", "refuse_taken_attendance", "refuse", "update_attendance", "make_missing_grades",
+        "count_attendance", "audit_attendance", "tell_of_attendance",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,3 +177,10 @@ class Staging:
 async def audit_import(connection: Connection, user_id: int, payload: dict[str, Any]) -> None:
     """Notes an import as a whole; payload: counts and the task's id, nothing of the rows."""
     await connection.execute(SQL["audit_import"], user_id, payload)
+
+
+async def report_lines(connection: Connection) -> AsyncIterator[list[tuple[object, ...]]]:
+    """What became of each row, in batches: number, outcome, record_id, field, code, message. In their transaction."""
+    cursor = await connection.cursor(SQL["report_lines"])
+    while lines := await cursor.fetch(REPORT_BATCH):
+        yield [tuple(line) for line in lines]

@@ -41,6 +41,9 @@ import_rotcmis_data = _stub(
     "import", "import_rotcmis_data", "json_data", "user_id", "merge_strategy", "dry_run", "data"
 )  # fmt: skip
 bulk_update_cadets = _stub("import", "bulk_update_cadets", "updates_data", "user_id")
+import_csv = _stub("import", "import_csv", "file", "entity_type", "user_id", "merge_strategy", "dry_run")
+cleanup_old_audit_logs = _stub("import", "cleanup_old_audit_logs", "days")
+cleanup_old_sync_events = _stub("import", "cleanup_old_sync_events", "days")
 
 __all__ = [
     "batch_compress_images",
@@ -48,11 +51,14 @@ __all__ = [
     "batch_generate_certificates",
     "batch_process_ocr",
     "bulk_update_cadets",
+    "cleanup_old_audit_logs",
     "cleanup_old_notifications",
+    "cleanup_old_sync_events",
     "compress_and_upload_image",
     "delete_cloudinary_image",
     "generate_daily_attendance_report",
     "generate_pdf_report",
+    "import_csv",
     "import_rotcmis_data",
     "process_ocr_document",
     "send_attendance_reminder",

@@ -6,10 +6,13 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 
+from import_service.domain.clocks import clock_of
 from import_service.domain.columns import Column, Kind
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,12}(\.0{1,6})?")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,15})?")
+#: What a spreadsheet makes of a long number: its last digits are lost.
+_ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -62,6 +65,8 @@ def _digits(column: Column, value: object) -> str:
     # Longer numbers are no phone numbers, and a float has lost their last digits.
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
         value = str(int(value) if value == int(value) else value)
+    if isinstance(value, str) and _ROUNDED.fullmatch(value.strip()):
+        raise Refused("rounded_number", "was rounded by a spreadsheet: format the column as text")
     return _text(column, value)
 
 
@@ -129,17 +134,10 @@ def _time(column: Column, value: object) -> datetime.time:
     elif isinstance(value, datetime.time):
         clock = value
     elif isinstance(value, str):
-        clock = _clock_of(value.strip())
+        clock = clock_of(value.strip())
     if clock is None:
         raise Refused("not_a_time", "must be a time written as 07:30")
     return clock.replace(tzinfo=None)
-
-
-def _clock_of(text: str) -> datetime.time | None:
-    try:
-        return datetime.time.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 _READERS: dict[Kind, Callable[[Column, object], object]] = {

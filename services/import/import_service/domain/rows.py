@@ -7,16 +7,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row before it is looked at."""
-
-    #: Its place, from 1; a header line does not count.
-    number: int
-    #: By key or header, as they were written.
-    values: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
 class RowError:
     """Why a row is refused. Names the row and the field, never what stood there: that may be personal."""
 
@@ -27,3 +17,15 @@ class RowError:
     code: str
     #: One sentence, for people.
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row before it is looked at."""
+
+    #: Its place, from 1; a header line does not count.
+    number: int
+    #: By key or header, as they were written.
+    values: Mapping[str, object]
+    #: What was wrong with it already when it was read; any of them refuses the row.
+    errors: tuple[RowError, ...] = ()

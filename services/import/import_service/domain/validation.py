@@ -31,10 +31,10 @@ class Validation:
 
     def check(self, row: Row) -> Record | list[RowError]:
         """What is loaded of the row, or what is wrong with it: every error, not only the first."""
-        if not row.values:
+        if not row.values and not row.errors:
             return [RowError(row.number, WHOLE_ROW, "not_an_object", "is no object with named values")]
         given: dict[str, object] = {}
-        errors: list[RowError] = []
+        errors: list[RowError] = list(row.errors)
         for name, value in row.values.items():
             self._take(row.number, name, value, given, errors)
         errors += [

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_service.sources import UnusableSource, from_base64, load
+from rotc.sources import UnusableSource, from_base64, load
 
 DATA = bytes(range(256))
 TEXT = base64.b64encode(DATA).decode()
@@ -26,7 +26,7 @@ class Web:
 
 
 @pytest.mark.parametrize(
-    "image_data",
+    "text",
     [
         TEXT,
         TEXT.rstrip("="),
@@ -38,8 +38,8 @@ class Web:
         f"data:application/octet-stream,{quote(DATA)}",
     ],
 )
-async def test_the_same_bytes_in_every_form(image_data: str) -> None:
-    assert await load(image_data, Web(), max_bytes=1000) == DATA
+async def test_the_same_bytes_in_every_form(text: str) -> None:
+    assert await load(text, Web(), max_bytes=1000) == DATA
 
 
 @pytest.mark.parametrize("url", ["https://files.example.org/a.jpg", "HTTPS://files.example.org/a.jpg", "http://x/"])
@@ -51,14 +51,14 @@ async def test_a_url_is_left_to_the_fetcher_with_its_limit(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "image_data",
+    "text",
     ["/media/photo.jpg", "file:///etc/passwd", "ftp://x/y", "photo.jpg", "aGVsbG8!", "a", "data:image/png;base64,%%%"],
 )
-async def test_anything_else_is_refused_with_one_sentence(image_data: str) -> None:
+async def test_anything_else_is_refused_with_one_sentence(text: str) -> None:
     with pytest.raises(UnusableSource) as caught:
-        await load(image_data, Web(), max_bytes=1000)
+        await load(text, Web(), max_bytes=1000)
 
-    assert str(caught.value) == "image_data is neither base64 text, nor a data: URL, nor an https: URL."
+    assert str(caught.value) == "The file is neither base64 text, nor a data: URL, nor an https: URL."
 
 
 async def test_a_data_url_without_content_is_refused() -> None:

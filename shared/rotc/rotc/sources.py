@@ -1,4 +1,4 @@
-"""Turns `image_data` into bytes: base64 text, a `data:` URL or an `https:` URL. What the bytes are is not looked at."""
+"""Turns a file that a caller sent into bytes: base64 text, a `data:` URL or an `https:` URL. It is not looked into."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from urllib.parse import unquote_to_bytes
 
 from muster.contracts.errors import PermanentError
 
-from media_service.domain.entities import MB
-
+MB = 1024 * 1024
 _TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _NO_WHITESPACE = str.maketrans("", "", string.whitespace)
 
 
 class UnusableSource(PermanentError):
-    """`image_data` is none of the forms that are read here, or too large to be read."""
+    """What was sent is none of the forms that are read here, or too large to be read."""
 
 
 class Fetches(Protocol):
@@ -26,17 +25,17 @@ class Fetches(Protocol):
     async def fetch(self, url: str, *, max_bytes: int) -> bytes: ...
 
 
-async def load(image_data: str, fetcher: Fetches, *, max_bytes: int) -> bytes:
-    """The bytes that `image_data` stands for.
+async def load(text: str, fetcher: Fetches, *, max_bytes: int) -> bytes:
+    """The bytes that `text` stands for.
 
     Raises:
         UnusableSource: it cannot be read as any of the three forms, or stands for more than max_bytes.
         FetchRefused, FetchFailed: see muster.adapters.fetching.
     """
-    start = image_data[:8].lower()
+    start = text[:8].lower()
     if start.startswith(("http:", "https:")):
-        return await fetcher.fetch(image_data, max_bytes=max_bytes)
-    data = _from_data_url(image_data) if start.startswith("data:") else from_base64(image_data)
+        return await fetcher.fetch(text, max_bytes=max_bytes)
+    data = _from_data_url(text) if start.startswith("data:") else from_base64(text)
     if len(data) > max_bytes:
         raise UnusableSource(f"The file has {len(data) / MB:.1f} MB, at most {max_bytes // MB} MB are accepted.")
     return data
@@ -61,4 +60,4 @@ def from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnusableSource("image_data is neither base64 text, nor a data: URL, nor an https: URL.") from error
+        raise UnusableSource("The file is neither base64 text, nor a data: URL, nor an https: URL.") from error

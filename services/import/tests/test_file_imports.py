@@ -94,11 +94,11 @@ class Unit:
     async def events(self) -> list[tuple[str, int, dict[str, Any]]]:
         return [
             tuple(row) for row in await self.rows("SELECT event_type, cadet_id, payload FROM sync_events ORDER BY id")
-        ]  # type: ignore[misc]
+        ]
 
     async def audits(self) -> list[tuple[str, str, int]]:
         query = "SELECT table_name, operation, user_id FROM audit_logs WHERE record_id > 0 ORDER BY id"
-        return [tuple(row) for row in await self.rows(query)]  # type: ignore[misc]
+        return [tuple(row) for row in await self.rows(query)]
 
     def report(self, task_id: str = "t1") -> list[list[str]]:
         text = self.storage.files[f"rotc/imports/{task_id}.csv"].decode("utf-8-sig")

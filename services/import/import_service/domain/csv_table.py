@@ -47,7 +47,7 @@ def read_table(data: bytes, entity: Entity) -> Table:
     if header is None:
         raise EmptyFile("The file has no header: its first row must name the columns.")
     names = match(entity, _trimmed(header))
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if encoding == "cp1252" and not data.isascii():
         warnings = ("The file is not UTF-8 and was read as Windows-1252: check names with letters such as ñ.",)
     return Table(warnings, _rows(records, names))

@@ -40,6 +40,7 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
     # The picture of every photo, and what the status API said of one.
     assert len(re.findall(r"http://127\.0\.0\.1:\d+/\S+/profile_pic_\d+\.jpg", demo.stdout)) >= PHOTOS
     assert "5 of 5 reports are PDF files that were fetched back." in demo.stdout
+    assert "1 push arrived encrypted and was read by its browser" in demo.stdout
     assert re.search(r"GET /api/tasks/\S+/status", demo.stdout)
     assert '"successful": true' in demo.stdout
     assert processes_of(home) == []

@@ -61,9 +61,9 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End everything afterwards.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
 ) -> None:
-    """Start everything, send 12 photos, 3 letters and 5 reports through it, and show what became of them.
+    """Start everything, send 12 photos, 3 letters, 5 reports and a push through it, and show what became of them.
 
-    Exit code 0 when every photo and report could be fetched back whole and every letter was read.
+    Exit code 0 when every photo and report could be fetched back whole, every letter was read, and the push arrived.
     """
     board = Board()
     if load_state().supervised():
@@ -83,10 +83,12 @@ def _jobs(console: Console, seed: int | None) -> int:
     # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
     from muster_local.letters_job import run_letters_job
     from muster_local.main_job import run_main_job
+    from muster_local.push_job import run_push_job
     from muster_local.reports_job import run_reports_job
 
     env = read_environment(home())
-    return run_main_job(env, console, seed) or run_reports_job(env, console) or run_letters_job(env, console)
+    later = (run_reports_job, run_letters_job, run_push_job)
+    return run_main_job(env, console, seed) or next((code for job in later if (code := job(env, console))), 0)
 
 
 @app.command()

@@ -93,7 +93,7 @@ class Stack:
         return ServicePart("cloudinary", command, self.env, self.log("cloudinary"), port, layer=0)
 
     def _push(self) -> ServicePart:
-        port = self.state.port("push")
+        port = self._port_of("PUSH_SERVICE_URL")
         module = (sys.executable, "-m", "muster_local.push_service")
         command = (*module, "--port", str(port), "--folder", str(self.home / "push"))
         return ServicePart("push", command, self.env, self.log("push"), port, layer=0)
@@ -127,6 +127,7 @@ class Stack:
             "OCR_ALLOW_PRIVATE_HOSTS": "true",
             "IMPORT_ALLOWED_HOSTS": LOOPBACK,
             "IMPORT_ALLOW_PRIVATE_HOSTS": "true",
+            "PUSH_SERVICE_URL": f"http://{LOOPBACK}:{self.state.port('push')}",
             "PUSH_HOSTS": LOOPBACK,
             "PUSH_ALLOW_PRIVATE_HOSTS": "true",
             "VAPID_SUBJECT": "mailto:demo@unit.example",
@@ -153,11 +154,11 @@ class Stack:
 
     def _told(self) -> dict[str, str]:
         """What another terminal needs to use the system."""
-        names = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "DJANGO_SECRET_KEY", "TRACKER_HTTP_PORT")
+        names = (
+            "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "DJANGO_SECRET_KEY", "TRACKER_HTTP_PORT", "PUSH_SERVICE_URL",
+        )  # fmt: skip
         told = {name: value for name, value in self.env.items() if name in names or name.startswith("CLOUDINARY_")}
-        push = f"http://{LOOPBACK}:{self.state.port('push')}"
-        api = f"http://{LOOPBACK}:{self.env['TRACKER_HTTP_PORT']}"
-        return {**told, "MUSTER_API_URL": api, "PUSH_SERVICE_URL": push}
+        return {**told, "MUSTER_API_URL": f"http://{LOOPBACK}:{self.env['TRACKER_HTTP_PORT']}"}
 
 
 def together(*works: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from notify_service.domain.push_answers import FINAL, Answer, Leftover, Outcome,
 from notify_service.push_client import PARALLEL
 
 #: Outcomes that a killed worker may forget: those pushes are sent a second time.
-RECORD_AT = 50
+RECORD_AT = 25
 
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 

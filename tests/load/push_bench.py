@@ -3,7 +3,8 @@
 A push service of its own (real HTTP) checks VAPID and decrypts every payload with each browser's own keys; one browser
 in fifty is gone (404 or 410). The broadcast task runs in a process of its own, first for a tenth of the people, then
 for all, each telling its peak memory (VmHWM); in the same run, pywebpush sends one push after the other as its manual
-shows. Then the broadcast is killed (SIGKILL) in its middle, some times, and run again with the same task id.
+shows; real push services take 20 ms and more to answer (--answer-ms), which only the one at a time pays in full. Then the
+broadcast is killed (SIGKILL) in its middle, some times, and run again with the same task id.
 
 Exit code 1 when a payload could not be read or differs, a browser that is gone is still stored, one was missed, one was
 told twice without a kill, a kill repeated more than the pushes that were on their way or not yet written down, memory
@@ -182,7 +183,7 @@ async def main(options: argparse.Namespace) -> int:
             server = start_postgres(folder / "postgres", PostgresOptions(durable=False))
             stack.callback(server.stop)
             dsn = server.create_database("push")
-        service = await stack.enter_async_context(push_service(folder))
+        service = await stack.enter_async_context(push_service(folder, options.answer_ms))
         bench = Bench(dsn, service, new_pair(), options)
         await bench.run()
     if options.json:
@@ -197,6 +198,7 @@ if __name__ == "__main__":
     parser.add_argument("--browsers", type=int, default=10_000)
     parser.add_argument("--one-by-one", type=int, default=500, help="how many pywebpush sends by itself")
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--answer-ms", type=float, default=0.0, help="how long the push service takes to answer")
     parser.add_argument("--least-ratio", type=float, default=1.5)
     parser.add_argument("--most-growth", type=float, default=8.0, help="MB")
     parser.add_argument("--database-url", default="", help="an empty database; without it, a PostgreSQL of its own")

@@ -12,6 +12,7 @@ Run as `python -m muster_local.push_service --port 8091 --folder FILES`. Nothing
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,9 +42,9 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def create_app(folder: Path) -> Starlette:
-    """The ASGI application; `folder` keeps the browsers over restarts."""
-    service = _Service(Inbox.load(folder))
+def create_app(folder: Path, answer_seconds: float = 0.0) -> Starlette:
+    """The ASGI application; `folder` keeps the browsers over restarts, each push is answered after so long."""
+    service = _Service(Inbox.load(folder), answer_seconds)
     return Starlette(
         routes=[
             Route("/push/{id}", service.push, methods=["POST"]),
@@ -58,8 +59,8 @@ def create_app(folder: Path) -> Starlette:
 
 
 class _Service:
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
+    def __init__(self, inbox: Inbox, answer_seconds: float) -> None:
+        self._inbox, self._answer_seconds = inbox, answer_seconds
 
     async def push(self, request: Request) -> Response:
         try:
@@ -68,6 +69,7 @@ class _Service:
             self._inbox.count(refusal.status)
             return PlainTextResponse(str(refusal), refusal.status, headers=refusal.headers)
         self._inbox.count(201)
+        await asyncio.sleep(self._answer_seconds)  # as far away as the real ones are
         return Response(status_code=201, headers={"Location": f"{request.base_url}messages/{message.number}"})
 
     async def _take(self, request: Request) -> Message:
@@ -177,8 +179,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m muster_local.push_service")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="where the browsers are kept")
+    parser.add_argument("--answer-ms", type=float, default=0.0, help="how long an answer takes, as over the internet")
     arguments = parser.parse_args()
-    app = create_app(arguments.folder)
+    app = create_app(arguments.folder, arguments.answer_ms / 1000)
     uvicorn.run(app, host=LOOPBACK, port=arguments.port, log_level="warning", access_log=False)
 
 

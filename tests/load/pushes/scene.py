@@ -53,11 +53,12 @@ class Service:
 
 
 @asynccontextmanager
-async def push_service(folder: Path) -> AsyncIterator[Service]:
+async def push_service(folder: Path, answer_ms: float) -> AsyncIterator[Service]:
     """Runs for as long as the block lasts."""
     port = free_port()
     started: list[ProcessIdentity] = []
-    command = (sys.executable, "-m", "muster_local.push_service", "--port", str(port), "--folder", str(folder / "push"))
+    options = ("--port", str(port), "--folder", str(folder / "push"), "--answer-ms", str(answer_ms))
+    command = (sys.executable, "-m", "muster_local.push_service", *options)
     part = ServicePart("push", command, {}, folder / "push.log", port)
     try:
         address = await asyncio.to_thread(part.start, started.append, lambda *_: None)

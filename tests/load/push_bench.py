@@ -3,8 +3,8 @@
 A push service of its own (real HTTP) checks VAPID and decrypts every payload with each browser's own keys; one browser
 in fifty is gone (404 or 410). The broadcast task runs in a process of its own, first for a tenth of the people, then
 for all, each telling its peak memory (VmHWM); in the same run, pywebpush sends one push after the other as its manual
-shows; real push services take 20 ms and more to answer (--answer-ms), which only the one at a time pays in full. Then the
-broadcast is killed (SIGKILL) in its middle, some times, and run again with the same task id.
+shows; real push services take 20 ms and more to answer (--answer-ms), which only the one at a time pays in full. Then
+the broadcast is killed (SIGKILL) in its middle, some times, and run again with the same task id.
 
 Exit code 1 when a payload could not be read or differs, a browser that is gone is still stored, one was missed, one was
 told twice without a kill, a kill repeated more than the pushes that were on their way or not yet written down, memory

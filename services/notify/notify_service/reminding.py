@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import rotc.reminders
+import rotc.sent_mails
 from muster.worker.context import Context
 
 from notify_service.resources import NotifyResources
@@ -28,7 +29,10 @@ async def remind(ctx: Context[NotifyResources], training_day_id: int) -> int:
 
 
 async def clean_up(ctx: Context[NotifyResources], days: int) -> int:
-    """Batch after batch, each in a transaction of its own; how many rows this run deleted."""
+    """Batch after batch, each in a transaction of its own; how many rows this run deleted.
+
+    What became of mails is forgotten along with it, once no task can be run again that would ask.
+    """
     deleted = 0
     while True:
         async with ctx.resources.pool.acquire() as connection:
@@ -36,5 +40,15 @@ async def clean_up(ctx: Context[NotifyResources], days: int) -> int:
         deleted += gone
         await ctx.progress(deleted, None, "notifications deleted")
         if gone < BATCH:
-            return deleted
+            break
         await asyncio.sleep(PAUSE)
+    await _forget_mails(ctx)
+    return deleted
+
+
+async def _forget_mails(ctx: Context[NotifyResources]) -> None:
+    gone = BATCH
+    while gone == BATCH:
+        async with ctx.resources.pool.acquire() as connection:
+            gone = await rotc.sent_mails.forget_old(connection, BATCH)
+        await asyncio.sleep(PAUSE if gone == BATCH else 0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from muster.settings import Settings
-from rotc import push_deliveries
+from rotc import push_deliveries, sent_mails
 from rotc.service_resources import Effects, Pool, database
 
+from notify_service.mail.mailer import Mailer, configured_mail
 from notify_service.push_client import configured_push
 from notify_service.push_run import Sends
 from notify_service.settings import NotifySettings
@@ -29,6 +30,8 @@ class NotifyResources:
     settings: NotifySettings
     #: None: web push is not configured.
     push: Sends | None = None
+    #: None: no mail server is named.
+    mail: Mailer | None = None
     now: Callable[[], datetime] = now
 
 
@@ -41,7 +44,8 @@ async def notify_resources(settings: Settings) -> AsyncIterator[NotifyResources]
         StoreError: the database cannot be used; the mail server need not be up.
     """
     own = NotifySettings.from_environment()
-    async with database(own) as (pool, effects), configured_push(own) as push:
+    async with database(own) as (pool, effects), configured_push(own) as push, configured_mail(own, now) as mail:
         async with pool.acquire() as connection:
             await push_deliveries.ensure(connection)
-        yield NotifyResources(pool, effects, own, push=push)
+            await sent_mails.ensure(connection)
+        yield NotifyResources(pool, effects, own, push=push, mail=mail)

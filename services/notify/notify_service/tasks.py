@@ -9,6 +9,8 @@ from rotc.errors import UnknownEntity
 
 from notify_service import pushing, reminding
 from notify_service.domain.push_message import UnusablePush
+from notify_service.mail import many, one
+from notify_service.mail.params import Mailed, MailsResult, SendGrade, SendLetterStatus, SendMail, SendMails
 from notify_service.params import Cleaned, Cleanup, Reminded, Reminder
 from notify_service.people import require_staff
 from notify_service.push_params import BroadcastPush, BroadcastResult, PushesResult, PushResult, SendPush, SendPushes
@@ -18,6 +20,30 @@ app = TaskApp("notify", resources=notify_resources)
 STAFF = ("admin", "training_staff")
 ADMIN = ("admin",)
 PERMANENT = (UnknownEntity, UnusablePush)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
+async def send_email_notification(ctx: Context[NotifyResources], params: SendMail) -> Mailed:
+    """Mail a text to one address, unless its owner has turned mail alerts off."""
+    return await one.send_message(ctx, params)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, retry=many.RETRY, time_limit=minutes(30), lane=Lane.BULK)
+async def send_bulk_email_notifications(ctx: Context[NotifyResources], params: SendMails) -> MailsResult:
+    """Mail a text to up to 1,000 addresses, one mail each; one that cannot be reached does not fail the others."""
+    return await many.send_messages(ctx, params)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
+async def send_grade_update_email(ctx: Context[NotifyResources], params: SendGrade) -> Mailed:
+    """Mail a cadet that a grade was updated."""
+    return await one.send_grade(ctx, params)
+
+
+@app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
+async def send_excuse_letter_status_email(ctx: Context[NotifyResources], params: SendLetterStatus) -> Mailed:
+    """Mail a cadet that an excuse letter was approved or rejected."""
+    return await one.send_letter_status(ctx, params)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))

@@ -14,6 +14,7 @@ from notify_service.resources import NotifyResources
 from notify_service.settings import NotifySettings
 from notify_service.tasks import app
 from pydantic import SecretStr
+from rotc import sent_mails
 from rotc.connection import connected
 from rotc.migrate import migrate
 
@@ -41,6 +42,7 @@ async def harness(postgres: str) -> AsyncIterator[Harness]:
     async with connected(postgres) as connection:
         await migrate(connection)
         await connection.execute(ROWS)
+        await sent_mails.ensure(connection)
     async with await create_pool(postgres) as pool:
         effects = EffectStore(pool)
         await effects.ensure()
@@ -70,6 +72,10 @@ async def test_read_and_old_notifications_go_in_batches(harness: Harness, monkey
     monkeypatch.setattr(reminding, "BATCH", 4)
     monkeypatch.setattr(reminding, "PAUSE", 0.0)
     await harness.resources.pool.execute(OLD_ROWS)
+    await harness.resources.pool.execute(
+        "INSERT INTO muster.mails SELECT 't', n::text, 'sent', NULL, '', now() - make_interval(days => 115 + n, hours => -1) "
+        "FROM generate_series(1, 10) n"
+    )
 
     outcome = await harness.run("cleanup_old_notifications", {})
 
@@ -78,4 +84,5 @@ async def test_read_and_old_notifications_go_in_batches(harness: Harness, monkey
     assert [done for done, _total, _message in harness.progress] == [4, 8, 10]
     left = await harness.resources.pool.fetchval("SELECT count(*) FROM notifications WHERE is_read")
     assert left == 5, "read, but not old enough"
+    assert await harness.resources.pool.fetchval("SELECT count(*) FROM muster.mails") == 5
     assert await harness.resources.pool.fetchval("SELECT count(*) FROM notifications") == 20

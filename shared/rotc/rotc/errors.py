@@ -6,6 +6,7 @@ RotcError
 ├── DamagedGradingRules
 ├── MissingOcrColumns
 ├── WeakCertificateKey
+├── WeakUnsubscribeKey
 ├── InvalidSubscription
 ├── UnusableVapidKey
 ├── MigrationRefused
@@ -49,6 +50,13 @@ class MissingOcrColumns(RotcError):
         super().__init__(
             "excuse_letters has no ocr columns: run `muster-db migrate --add-ocr-columns` on this database."
         )
+
+
+class WeakUnsubscribeKey(RotcError):
+    """A key of unsubscribe links that is short enough to be guessed."""
+
+    def __init__(self, shortest: int) -> None:
+        super().__init__(f"A key in UNSUBSCRIBE_KEYS is shorter than {shortest} characters: openssl rand -hex 32")
 
 
 class WeakCertificateKey(RotcError):

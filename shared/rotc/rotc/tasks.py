@@ -34,6 +34,16 @@ send_push_notifications = _stub(
     "notify", "send_push_notifications", "notification_id", "user_ids", "title", "message"
 )  # fmt: skip
 send_broadcast_push_notification = _stub("notify", "send_broadcast_push_notification", "title", "message", "role")
+send_email_notification = _stub(
+    "notify", "send_email_notification", "recipient_email", "subject", "message", "html_message", "from_email"
+)
+send_bulk_email_notifications = _stub(
+    "notify", "send_bulk_email_notifications", "recipients", "subject", "message", "html_message"
+)
+send_grade_update_email = _stub("notify", "send_grade_update_email", "cadet_id", "grade_type", "new_value")
+send_excuse_letter_status_email = _stub(
+    "notify", "send_excuse_letter_status_email", "excuse_letter_id", "status", "reason"
+)
 send_attendance_reminder = _stub("notify", "send_attendance_reminder", "training_day_id")
 cleanup_old_notifications = _stub("notify", "cleanup_old_notifications", "days")
 
@@ -63,6 +73,10 @@ __all__ = [
     "process_ocr_document",
     "send_attendance_reminder",
     "send_broadcast_push_notification",
+    "send_bulk_email_notifications",
+    "send_email_notification",
+    "send_excuse_letter_status_email",
+    "send_grade_update_email",
     "send_push_notification",
     "send_push_notifications",
 ]

@@ -73,8 +73,8 @@ async def test_read_and_old_notifications_go_in_batches(harness: Harness, monkey
     monkeypatch.setattr(reminding, "PAUSE", 0.0)
     await harness.resources.pool.execute(OLD_ROWS)
     await harness.resources.pool.execute(
-        "INSERT INTO muster.mails SELECT 't', n::text, 'sent', NULL, '', now() - make_interval(days => 115 + n, hours => -1) "
-        "FROM generate_series(1, 10) n"
+        "INSERT INTO muster.mails SELECT 't', n::text, 'sent', NULL, '', "
+        "now() - make_interval(days => 115 + n, hours => -1) FROM generate_series(1, 10) n"
     )
 
     outcome = await harness.run("cleanup_old_notifications", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from muster.adapters.postgres import EffectStore, create_pool
 from muster.testing import TaskHarness
 from muster.worker.outcome import DeadLetter, Outcome, Succeed
 from rotc.connection import connected
+from rotc.demo.rotcmis import export_text
 from rotc.migrate import migrate
 
 ADMIN, STAFF, CADET, NEWCOMER = 1, 2, 3, 4
@@ -299,3 +300,27 @@ async def test_progress_is_told_in_rows(unit: Unit) -> None:
     assert [step for step in unit.harness.progress if step[2] == "checking rows"] == [
         (1000, 2500, "checking rows"), (2000, 2500, "checking rows"), (2500, 2500, "checking rows"),
     ]  # fmt: skip
+
+
+async def test_a_redis_that_is_away_is_a_warning_and_the_import_stands(unit: Unit) -> None:
+    away = replace(unit.harness.resources, redis_url="unix:///nowhere")
+    unit.harness.resources = away
+
+    result = await unit.brings([person(1)])
+
+    assert result["created_count"] == 1
+    [warning] = result["warnings"]
+    assert "could not be dropped" in warning
+    assert await unit.count("cadets") == 1
+
+
+async def test_the_sample_of_a_thousand_cadets_is_created_once_in_whichever_style_it_comes(unit: Unit) -> None:
+    created = await unit.brings(export_text(1, 1000))
+    again = await unit.brings(export_text(1, 1000, camel_case=True), task_id="t2")
+    updated = await unit.brings(export_text(1, 1000, camel_case=True), task_id="t3", merge_strategy="update")
+
+    assert (created["created_count"], again["skipped_count"], updated["skipped_count"]) == (1000, 1000, 1000)
+    assert [result["errors"] for result in (created, again, updated)] == [[], [], []]
+    assert len(created["created_ids"]) == 1000
+    assert created["created_ids"] == sorted(created["created_ids"])  # in the order of the file
+    assert await unit.count("grades") == 1000

@@ -13,6 +13,8 @@ _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,12}(\.0{1,6})?")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,15})?")
 #: What a spreadsheet makes of a long number: its last digits are lost.
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+", re.IGNORECASE)
+#: 20060131 and week dates, which Python reads too, are more often another number.
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -122,7 +124,7 @@ def _date(column: Column, value: object) -> datetime.date:
 def _day_of(text: str) -> datetime.date | None:
     """A date, or the day of a moment as JSON writes it: 2006-01-31T00:00:00Z."""
     try:
-        return datetime.date.fromisoformat(text) if len(text) == 10 else datetime.datetime.fromisoformat(text).date()
+        return datetime.datetime.fromisoformat(text).date() if _ISO_DAY.match(text) else None
     except ValueError:
         return None
 

@@ -45,6 +45,8 @@ group.min.session.timeout.ms=1000
 message.max.bytes=33554432
 # Deleted topics give their files and memory maps back at once: nobody here reads on in a topic that was deleted.
 log.segment.delete.delay.ms=0
+# Else the topics deleted in the first 30 s stay until then, and whoever waits for it waits.
+log.initial.task.delay.ms=500
 # The default of 128 MB for the compactor would be a quarter of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # A killed broker may come back only when its old session has ended.

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from unittest.mock import patch
 
+from muster.adapters.kafka_consumer import ConsumerOptions
 from muster.bootstrap import run_worker
 from muster.contracts.retry import RetryPolicy
 from muster.worker.app import TaskApp
 from muster.worker.context import Context
 from pydantic import BaseModel, ConfigDict, Field
 
-#: A service that has topics and no program yet.
-SERVICE = "notify"
+#: The service whose lanes it reads: one whose own program the stories do not start.
+SERVICE = os.environ.get("PRACTICE_SERVICE", "notify")
 LEDGER = "PRACTICE_LEDGER"
+#: How long Kafka lets the worker poll nothing, in seconds; its own default is five minutes.
+POLL_SECONDS = "PRACTICE_POLL_SECONDS"
 
 app = TaskApp[None](SERVICE)
 
@@ -24,7 +28,7 @@ class Nap(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seconds: float = Field(ge=0, le=600)
+    seconds: float = Field(ge=0, le=7200)
 
 
 class Stumble(BaseModel):
@@ -37,7 +41,7 @@ class Stumble(BaseModel):
     ballast: str = ""
 
 
-@app.task(time_limit=900)
+@app.task(time_limit=8000)
 async def nap(ctx: Context[None], params: Nap) -> str:
     """Sleep, and say so before and after."""
     _note(ctx, "began")
@@ -80,4 +84,9 @@ def _note(ctx: Context[None], what: str) -> None:
 
 
 if __name__ == "__main__":
-    run_worker(app)
+    keywords = ConsumerOptions.as_keywords
+    seconds = float(os.environ.get(POLL_SECONDS, "300"))
+    with patch.object(
+        ConsumerOptions, "as_keywords", lambda self: {"max_poll_interval_ms": int(seconds * 1000)} | keywords(self)
+    ):
+        run_worker(app)

@@ -15,8 +15,8 @@ from .system import System
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.e2e]
 #: The delay of the task type `stumble`, without jitter.
 RETRY_SECONDS = 1.0
-#: How late a due task may start on a busy machine of two cores.
-LATE_SECONDS = 2.0
+#: How late a due task may start on a busy machine; tests/load/wheel_bench.py counts milliseconds.
+LATE_SECONDS = 20.0
 
 
 @pytest.fixture(autouse=True, scope="module")

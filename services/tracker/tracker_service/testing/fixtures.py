@@ -12,6 +12,7 @@ from muster.adapters.kafka import KafkaBroker
 from muster.contracts.topics import Topics
 from muster.ports import Producer
 from muster.settings import KafkaSettings, Settings
+from muster.testing.stage import specs_without_delays
 
 from tracker_service.database import Pool, open_pool
 from tracker_service.schema import migrate
@@ -42,7 +43,7 @@ async def broker(settings: Settings) -> KafkaBroker:
     broker = KafkaBroker(settings.kafka)
     admin = broker.admin()
     await admin.start()
-    await admin.apply(Topics(settings.topic_prefix).specs())
+    await admin.apply(specs_without_delays(Topics(settings.topic_prefix)))
     await admin.stop()
     return broker
 

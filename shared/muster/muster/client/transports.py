@@ -112,10 +112,13 @@ class KafkaTransport:
             description = await self._catalog.find(submission.task_type)
             service, lane = description.service, lane or Lane(description.default_lane)
         lane_topic = self._topics.lane(service, lane or Lane.DEFAULT)
-        record = await self._handed_in(submission, submission.record(lane_topic, now=datetime.now(UTC)))
+        record = submission.record(lane_topic, now=datetime.now(UTC))
+        if self._claims is not None or submission.files:
+            record = await self._handed_in(submission, record)
         topic = submission.topic(self._topics, lane_topic)
         with sending(record, topic) as span:
-            record = msgspec.structs.replace(record, traceparent=span.traceparent)
+            if span.traceparent is not None:
+                record = msgspec.structs.replace(record, traceparent=span.traceparent)
             return await producer.send(topic, record.body, key=record.key, headers=record.headers())
 
     async def _handed_in(self, submission: Submission, record: TaskRecord) -> TaskRecord:

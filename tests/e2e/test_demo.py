@@ -43,6 +43,7 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
     assert "1 push arrived encrypted and was read by its browser" in demo.stdout
     assert re.search(r"GET /api/tasks/\S+/status", demo.stdout)
     assert '"successful": true' in demo.stdout
+    assert re.search(r"The mail is at http://127\.0\.0\.1:\d+/messages/\d+", demo.stdout)
     assert processes_of(home) == []
 
 

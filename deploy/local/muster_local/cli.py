@@ -61,9 +61,10 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End everything afterwards.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
 ) -> None:
-    """Start everything, send 12 photos, 3 letters, 5 reports and a push through it, and show what became of them.
+    """Start everything, send 12 photos, 3 letters, 5 reports, a push and a mail through it, and show what came of it.
 
-    Exit code 0 when every photo and report could be fetched back whole, every letter was read, and the push arrived.
+    Exit code 0 when every photo and report could be fetched back whole, every letter was read, and push and mail
+    arrived.
     """
     board = Board()
     if load_state().supervised():
@@ -82,12 +83,13 @@ def _jobs(console: Console, seed: int | None) -> int:
     """What the demo shows, one kind after the other; the exit code of the first that went wrong."""
     # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
     from muster_local.letters_job import run_letters_job
+    from muster_local.mail_job import run_mail_job
     from muster_local.main_job import run_main_job
     from muster_local.push_job import run_push_job
     from muster_local.reports_job import run_reports_job
 
     env = read_environment(home())
-    later = (run_reports_job, run_letters_job, run_push_job)
+    later = (run_reports_job, run_letters_job, run_push_job, run_mail_job)
     return run_main_job(env, console, seed) or next((code for job in later if (code := job(env, console))), 0)
 
 
@@ -166,6 +168,7 @@ def _say_where(console: Console) -> None:
     console.print(f"API      {told['MUSTER_API_URL']}/api/tasks", soft_wrap=True)
     console.print(f"Kafka    {told['KAFKA_BOOTSTRAP_SERVERS']}", soft_wrap=True)
     console.print(f"Pictures {told['CLOUDINARY_UPLOAD_PREFIX']}", soft_wrap=True)
+    console.print(f"Mails    {told['MAIL_URL']}", soft_wrap=True)
     console.print('For `muster`, psql and others: eval "$(.venv/bin/muster-local env)"', soft_wrap=True)
     console.print("It stays up until Ctrl-C or `make down`.")
 

@@ -68,6 +68,7 @@ class Stack:
             lambda: self._start_postgres(supervisor),
             lambda: supervisor.start(self._cloudinary()),
             lambda: supervisor.start(self._push()),
+            lambda: supervisor.start(self._mail()),
         )
         write_environment(self.home, self._told())
         together(*(lambda name=name: supervisor.start(self._service(name)) for name in SERVICES))
@@ -97,6 +98,12 @@ class Stack:
         module = (sys.executable, "-m", "muster_local.push_service")
         command = (*module, "--port", str(port), "--folder", str(self.home / "push"))
         return ServicePart("push", command, self.env, self.log("push"), port, layer=0)
+
+    def _mail(self) -> ServicePart:
+        port = self._port_of("MAIL_URL")
+        ports = ("--smtp-port", self.env["EMAIL_PORT"], "--port", str(port))
+        command = (sys.executable, "-m", "muster_local.mailbox", *ports)
+        return ServicePart("mail", command, self.env, self.log("mail"), port, layer=0)
 
     def _service(self, name: str) -> ServicePart:
         probe = self.state.port(f"{name} probes")
@@ -131,6 +138,12 @@ class Stack:
             "PUSH_HOSTS": LOOPBACK,
             "PUSH_ALLOW_PRIVATE_HOSTS": "true",
             "VAPID_SUBJECT": "mailto:demo@unit.example",
+            "MAIL_URL": f"http://{LOOPBACK}:{self.state.port('mail')}",
+            "EMAIL_HOST": LOOPBACK,
+            "EMAIL_PORT": str(self.state.port("mail smtp")),
+            "EMAIL_USE_TLS": "false",
+            "DEFAULT_FROM_EMAIL": "ROTC Unit <noreply@unit.example>",
+            "NOTIFY_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
             "MUSTER_HTTP_HOST": LOOPBACK,
             "MUSTER_GRACE_SECONDS": kept.get("MUSTER_GRACE_SECONDS", "10"),
             "TRACKER_HTTP_HOST": LOOPBACK,
@@ -156,6 +169,7 @@ class Stack:
         """What another terminal needs to use the system."""
         names = (
             "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "DJANGO_SECRET_KEY", "TRACKER_HTTP_PORT", "PUSH_SERVICE_URL",
+            "MAIL_URL",
         )  # fmt: skip
         told = {name: value for name, value in self.env.items() if name in names or name.startswith("CLOUDINARY_")}
         return {**told, "MUSTER_API_URL": f"http://{LOOPBACK}:{self.env['TRACKER_HTTP_PORT']}"}
@@ -177,6 +191,7 @@ def load_secrets(home: Path) -> dict[str, str]:
     made = {
         "DJANGO_SECRET_KEY": secrets.token_hex(32),
         "CERTIFICATE_KEYS": secrets.token_hex(32),
+        "UNSUBSCRIBE_KEYS": secrets.token_hex(32),
         "CLOUDINARY_CLOUD_NAME": "rotc-local",
         "CLOUDINARY_API_KEY": str(secrets.randbelow(10**15)),
         "CLOUDINARY_API_SECRET": secrets.token_hex(16),

@@ -178,7 +178,7 @@ DTD = b'<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksh
         (lambda: changed(ONE, lambda name, _: None if name == "xl/workbook.xml" else b""), UnsupportedFile, "no Ex"),
         (lambda: ONE[: len(ONE) // 2], DamagedFile, "damaged"),
         (lambda: with_sheet(f'{TITLES}<row r="2"><c r="A2"><f>1+1</f></c></row>'), UnsupportedFile, "worked out"),
-        (lambda: with_sheet(f'{TITLES}<row r="999999">{inline("A999999", "x")}</row>'), FileTooLarge, "200,000 rows"),
+        (lambda: with_sheet(f'{TITLES}<row r="200002">{inline("A200002", "x")}</row>'), FileTooLarge, "200,000 rows"),
         (lambda: with_sheet(f'{TITLES}<row r="2"><c r="A2" t="s"><v>99</v></c></row>'), DamagedFile, "damaged"),
         (lambda: workbook(), EmptyFile, "no header"),
     ],
@@ -194,7 +194,8 @@ def test_a_hostile_workbook_is_refused_in_one_sentence(
         values(data())
 
 
-def test_a_row_beyond_the_last_of_any_sheet_is_not_waited_for() -> None:
+def test_a_row_beyond_the_last_of_any_sheet_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("import_service.domain.workbook._LAST_ROW", 10_000)
     data = with_sheet(f'{TITLES}<row r="2">{inline("A2", "2026-1")}</row><row r="2000000000">{inline("A1", "x")}</row>')
 
     assert values(data)[0] == {"student_id": "2026-1"}

@@ -92,7 +92,7 @@ _OF_ATTENDANCE = (
 ATTENDANCE = Merge(
     stage="stage_attendance",
     match=("match_students_of_rows",),
-    lock=("lock_attendance",),
+    lock=("lock_attendance", "lock_grades"),
     plan={
         Strategy.SKIP: (*_OF_ATTENDANCE, "refuse", "plan_create", "plan_skip"),
         Strategy.UPDATE: (*_OF_ATTENDANCE, "refuse", "plan_create", "plan_attendance_updates"),

@@ -28,7 +28,7 @@ def match(entity: Entity, header: Sequence[str]) -> tuple[str | None, ...]:
     names = [column.name if column else _plain(cell) for column, cell in zip(known, header, strict=True)]
     if "student_id" in (column.name for column in entity.columns) and "student_id" not in names:
         names = ["student_id" if name and normal(name) in _STUDENT else name for name in names]
-    _refuse_doubled(names)
+    _refuse_doubled(entity, names)
     missing = [column.name for column in entity.columns if column.need is Need.ALWAYS and column.name not in names]
     if missing:
         raise RefusedHeader(
@@ -43,8 +43,9 @@ def _plain(header: str) -> str | None:
     return " ".join(header.split())[:MAX_NAME] or None
 
 
-def _refuse_doubled(names: Sequence[str | None]) -> None:
-    counts = Counter(name for name in names if name is not None)
+def _refuse_doubled(entity: Entity, names: Sequence[str | None]) -> None:
+    """Two columns nobody knows may be called the same: nothing is taken from either."""
+    counts = Counter(name for name in names if name is not None and normal(name) in entity.names)
     doubled = [name for name, count in counts.items() if count > 1]
     if doubled:
         raise RefusedHeader(f"More than one column means {', '.join(doubled[:5])}: keep one of them.")

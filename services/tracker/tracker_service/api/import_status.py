@@ -47,9 +47,10 @@ def body_of(row: asyncpg.Record) -> Body:
     if isinstance(result, dict):
         body |= result
         body["total_processed"] = result.get("total")
-    error = error_of(row)
-    if error is not None:
-        body["error"] = error
+    failure = error_of(row)
+    if failure is not None:
+        # A sentence, as the backend had it; the rest beside it.
+        body |= {"error": failure.get("message"), "failure": failure}
     return body
 
 

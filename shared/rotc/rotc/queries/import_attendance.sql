@@ -6,15 +6,13 @@ CREATE TEMPORARY TABLE import_stage (
 ) ON COMMIT DROP;
 
 -- name: lock_attendance
--- First the grades, which every change of attendance counts in, in the order in which imports of grades take them.
+-- Nobody else changes these records meanwhile. The grades that count them are locked after them, as the backend does.
 WITH locked AS MATERIALIZED (
-    SELECT g.id FROM grades AS g WHERE g.cadet_id IN (SELECT cadet_id FROM import_stage) ORDER BY g.cadet_id FOR UPDATE
-), records AS MATERIALIZED (
     SELECT r.id FROM attendance_records AS r
     JOIN import_stage AS s ON s.training_day_id = r.training_day_id AND s.cadet_id = r.cadet_id
     ORDER BY r.id FOR UPDATE OF r
 )
-SELECT (SELECT count(*) FROM locked) + (SELECT count(*) FROM records);
+SELECT count(*) FROM locked;
 
 -- name: match_attendance
 -- Which rows mean a record that exists, and what it says.

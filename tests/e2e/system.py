@@ -92,6 +92,9 @@ class System:
         hosts = {"OCR_ALLOWED_HOSTS": LOOPBACK, "OCR_ALLOW_PRIVATE_HOSTS": "true"}
         return self._program("ocr", "-m", "ocr_service", environment=hosts | environment)
 
+    def importer(self, **environment: str) -> Program:
+        return self._program("import", "-m", "import_service", environment=environment)
+
     def practice(self, **environment: str) -> Program:
         return self._program("practice", str(PRACTICE), environment=environment)
 

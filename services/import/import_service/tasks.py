@@ -27,6 +27,8 @@ from import_service.resources import ImportResources, import_resources
 from import_service.sources import json_rows
 from import_service.targets import CHANGED_CADETS, IMPORTED_CADETS, TABLES
 
+WORKBOOK_MB = 768
+
 app = TaskApp("import", resources=import_resources)
 
 
@@ -57,8 +59,10 @@ async def bulk_update_cadets(ctx: Context[ImportResources], params: BulkUpdate) 
     return BulkUpdateResult.model_validate({**result, "unchanged_count": result["skipped_count"]})
 
 
-# A workbook that wants too much memory does so every time.
-@app.task(roles=STAFF_ROLES, permanent=(RefusedFile, MemoryLimitExceeded), time_limit=minutes(30))
+# The largest workbook that is read needs 230 MB; one that wants far more does so every time.
+@app.task(
+    roles=STAFF_ROLES, permanent=(RefusedFile, MemoryLimitExceeded), memory_mb=WORKBOOK_MB, time_limit=minutes(30)
+)  # fmt: skip
 async def import_csv(ctx: Context[ImportResources], params: ImportFile) -> ImportResult:
     """Bring cadets, grades or attendance from a CSV file or an Excel workbook into the database, in one transaction."""
     await _require_staff(ctx, params.user_id)

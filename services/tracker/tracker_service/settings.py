@@ -50,6 +50,11 @@ class TrackerSettings(BaseSettings):
         False, validation_alias=AliasChoices("PUSH_ALLOW_PRIVATE_HOSTS", "push_allow_private_hosts")
     )
 
+    #: Keys of the unsubscribe links in mails, as the notify service has them; empty: such links lead nowhere.
+    unsubscribe_keys: SecretStr = Field(
+        SecretStr(""), validation_alias=AliasChoices("UNSUBSCRIBE_KEYS", "unsubscribe_keys")
+    )
+
     @field_validator("vapid_public_key")
     @classmethod
     def _own_vapid_key(cls, key: str) -> str:

@@ -20,6 +20,7 @@ from tracker_service.api import (
     errors,
     imports,
     letters,
+    mail_refusal,
     papers,
     pauses,
     push,
@@ -58,6 +59,7 @@ def create_app(api: Api, *, live: Callable[[], bool]) -> FastAPI:
         letters.router,
         papers.router,
         push.router,
+        mail_refusal.router,
         imports.router,
     ):
         app.include_router(routes)

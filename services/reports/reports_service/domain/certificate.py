@@ -10,12 +10,12 @@ from reportlab.graphics.barcode.qr import QrCodeWidget
 from reportlab.graphics.shapes import Drawing
 
 from reports_service.domain import palette
-from reports_service.domain.document import A4_LANDSCAPE, Rendered, characters, no_progress
+from reports_service.domain.document import A4_LANDSCAPE, Rendered, no_progress
 from reports_service.domain.flow import OnPage
 from reports_service.domain.letterhead import Unit, draw_seal
 from reports_service.domain.sheet import About, Sheet
 from reports_service.domain.typefaces import faces
-from reports_service.domain.typesetting import Typesetter, printable
+from reports_service.domain.typesetting import Typesetter, characters_of, printable
 
 _QR = 72.0
 
@@ -43,7 +43,7 @@ def render_certificate(data: CertificateData, on_page: OnPage = no_progress) -> 
     unit = data.unit
     texts = [data.cadet_name, data.activity, data.description, data.held_on, unit.school, unit.name, unit.battalion]
     texts += [text for pair in data.signatories for text in pair]
-    with faces(characters([*texts, unit.term])) as made:
+    with faces(characters_of([*texts, unit.term])) as made:
         sheet = Sheet(A4_LANDSCAPE, data.about, Typesetter(made))
         sheet.bookmark(data.about.title)
         _draw_border(sheet)

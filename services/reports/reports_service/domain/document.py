@@ -20,7 +20,7 @@ from reports_service.domain.letterhead import (
 )
 from reports_service.domain.sheet import About, Sheet
 from reports_service.domain.typefaces import faces
-from reports_service.domain.typesetting import Typesetter, drawn, printable
+from reports_service.domain.typesetting import Typesetter, characters_of
 
 A4 = (595.28, 841.89)
 A4_LANDSCAPE = (841.89, 595.28)
@@ -38,14 +38,6 @@ class Rendered:
 
 def no_progress(page: int, pages: int) -> None:
     """For whoever does not want to know."""
-
-
-def characters(texts: Iterable[str]) -> set[str]:
-    """Every character that drawing these texts may need."""
-    found: set[str] = set()
-    for text in texts:
-        found.update(text if text.isascii() else drawn(printable(text)))
-    return found
 
 
 def content_area(size: tuple[float, float]) -> Area:
@@ -77,7 +69,7 @@ def render(
         texts: everything in the elements that may be written in any script.
         rows: how many rows of data the elements hold.
     """
-    wanted = characters([*texts, about.title, unit.school, unit.name, unit.battalion, unit.term])
+    wanted = characters_of([*texts, about.title, unit.school, unit.name, unit.battalion, unit.term])
     with _collector_paused(), faces(wanted) as made:
         sheet = Sheet(size, about, Typesetter(made))
         area = content_area(size)

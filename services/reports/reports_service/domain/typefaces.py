@@ -1,18 +1,17 @@
-"""The fonts of every script, cut down to the characters of one document. Nothing is drawn or measured here.
+"""The fonts of one document: each family cut down to the characters it needs and made static. Measures nothing.
 
 The packages hold variable fonts of up to 18 MB; cut to what a document needs first, one is made static in 0.2 s.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import io
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont as FontFile
@@ -20,114 +19,99 @@ from fontTools.varLib.instancer import instantiateVariableFont
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
+from reports_service.domain.families import BASE, FAMILIES, common_characters, coverage, font_file
+from reports_service.domain.pieces import COMMON
+from reports_service.domain.shaping import FIRST_PRIVATE, MOST_GLYPHS, Shaper
+
 REGULAR, BOLD = 400, 700
-#: What stands for a character that no font has.
-REPLACEMENT = "\ufffd"
-#: Package, folder below fonts/ofl, beginning of the file's name; asked in this order.
-_FAMILIES = (
-    ("justmytype_western_core", "notosans", "NotoSans["),
-    ("justmytype_intl_rtl", "notosansarabic", "NotoSansArabic"),
-    ("justmytype_intl_rtl", "notosanshebrew", "NotoSansHebrew"),
-    ("justmytype_intl_cjk", "notosanssc", "NotoSansSC"),
-    ("justmytype_intl_cjk", "notosanstc", "NotoSansTC"),
-    ("justmytype_intl_cjk", "notosansjp", "NotoSansJP"),
-    ("justmytype_intl_cjk", "notosanskr", "NotoSansKR"),
-    ("justmytype_western_core", "notosanssymbols2", "NotoSansSymbols2"),
-)
-BASE = 0
-#: Latin with every accent, punctuation, the peso sign: wanted by each document, so made once per process.
-_BASE_RANGES = ((0x20, 0x7F), (0xA0, 0x250), (0x1E00, 0x1F00), (0x2010, 0x2028), (0x2030, 0x203B), (0x20B1, 0x20B2))
-_NOT_NEEDED = ["GSUB", "GPOS", "GDEF", "BASE", "MATH"]  # letters arrive shaped; reportlab reads none of these
+_RULES = ["GSUB", "GPOS", "GDEF"]
+_NOT_NEEDED = ["BASE", "MATH"]
+#: HarfBuzz puts it under a mark that stands alone.
+_DOTTED_CIRCLE = 0x25CC
 _numbers = count(1)
 
 
-def _file(family: int) -> Path:
-    package, folder, beginning = _FAMILIES[family]
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"the font package {package} is not installed", name=package)
-    files = (Path(found.origin).parent / "fonts" / "ofl" / folder).glob("*.ttf")
-    return next(file for file in files if file.name.startswith(beginning))
+class Face(NamedTuple):
+    """One weight of a family, for one document."""
 
-
-@lru_cache(maxsize=len(_FAMILIES))
-def coverage(family: int) -> frozenset[int]:
-    """The code points that a family has glyphs for."""
-    with FontFile(_file(family), lazy=True) as font:
-        return frozenset(font.getBestCmap())
-
-
-@lru_cache(maxsize=1)
-def base_characters() -> frozenset[str]:
-    """The characters of the base font as it is made for every document."""
-    wanted = {code for first, end in _BASE_RANGES for code in range(first, end)} | {ord(REPLACEMENT)}
-    return frozenset(chr(code) for code in wanted & coverage(BASE))
-
-
-@lru_cache(maxsize=4096)
-def family_of(character: str) -> int | None:
-    """The first family that has the character; None when none has."""
-    if character in base_characters():
-        return BASE
-    code = ord(character)
-    return next((family for family in range(len(_FAMILIES)) if code in coverage(family)), None)
+    #: reportlab's font.
+    font: Any
+    #: None where each character is its own glyph.
+    shaper: Shaper | None
 
 
 def _static(family: int, characters: Iterable[str], weight: int, name: str) -> bytes:
     """One weight of a family as a font file with these characters only; reportlab tells fonts apart by `name`."""
+    shaped = FAMILIES[family].shaped
     options = Options()
-    options.layout_features = []
+    options.layout_features = ["*"] if shaped else []
     options.notdef_outline = True
     options.hinting = False
-    options.drop_tables += _NOT_NEEDED
+    options.drop_tables += _NOT_NEEDED if shaped else _NOT_NEEDED + _RULES
+    codes = {ord(character) for character in characters}
     file = io.BytesIO()
-    with FontFile(_file(family), lazy=True) as font:
+    with FontFile(font_file(family), lazy=True) as font:
         subsetter = Subsetter(options)
-        subsetter.populate(unicodes=[ord(character) for character in characters])
+        subsetter.populate(unicodes=codes | _what_shaping_adds(family, codes) if shaped else codes)
         subsetter.subset(font)
         if "fvar" in font:
             axes = {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}
             instantiateVariableFont(font, axes | {"wght": weight}, inplace=True)
+        if shaped:
+            _name_each_glyph(font)
         font["name"].setName(name, 6, 3, 1, 0x409)
         font.save(file)
     return file.getvalue()
 
 
-def _register(family: int, characters: Iterable[str], weight: int) -> Any:
+def _what_shaping_adds(family: int, codes: set[int]) -> set[int]:
+    """Characters that HarfBuzz puts in place of those in a text: marks, parts of letters, what carries a lone mark."""
+    parts = {ord(part) for code in codes for part in unicodedata.normalize("NFKD", chr(code))}
+    marks = {code for code in coverage(family) if unicodedata.category(chr(code)).startswith("M")}
+    return (parts | marks | {_DOTTED_CIRCLE}) & coverage(family)
+
+
+def _name_each_glyph(font: Any) -> None:
+    """Put every glyph under a private character, since reportlab draws characters only."""
+    glyphs = font.getGlyphOrder()[:MOST_GLYPHS]
+    private = {FIRST_PRIVATE + number: glyph for number, glyph in enumerate(glyphs)}
+    for table in font["cmap"].tables:
+        if table.isUnicode() and table.format in (4, 12):
+            table.cmap.update(private)
+
+
+def _make(family: int, characters: Iterable[str], weight: int) -> Face:
     name = f"Report{next(_numbers)}-{weight}"
-    face = TTFont(name, io.BytesIO(_static(family, characters, weight, name)))
-    pdfmetrics.registerFont(face)
-    return face
+    data = _static(family, characters, weight, name)
+    font = TTFont(name, io.BytesIO(data), shapable=False)
+    pdfmetrics.registerFont(font)
+    return Face(font, Shaper(data) if FAMILIES[family].shaped else None)
 
 
 @lru_cache(maxsize=2)
-def _base_face(weight: int) -> Any:
-    return _register(BASE, base_characters(), weight)
+def _common_face(weight: int) -> Face:
+    return _make(BASE, common_characters(), weight)
 
 
 class Faces:
     """The fonts of one document, each made when it is first asked for."""
 
-    def __init__(self, characters: Iterable[str]) -> None:
-        self._characters: dict[int, set[str]] = {}
-        for character in set(characters) - base_characters():
-            family = family_of(character)
-            if family is not None:
-                self._characters.setdefault(family, set()).add(character)
-        self._made: dict[tuple[int, int], Any] = {}
+    def __init__(self, characters: Mapping[int, Iterable[str]]) -> None:
+        self._characters = {family: set(wanted) for family, wanted in characters.items()}
+        self._made: dict[tuple[int, int], Face] = {}
         self._names: list[str] = []
 
-    def face(self, family: int, weight: int, character: str) -> Any:
-        """reportlab's font for one character of a family (base characters share one font for all documents)."""
-        if character in base_characters():
-            return _base_face(weight)
+    def face(self, family: int, weight: int, text: str) -> Face:
+        """The face for a piece of text; what is COMMON has one for all documents."""
+        if family == COMMON:
+            return _common_face(weight)
         wanted = self._characters.setdefault(family, set())
-        if character not in wanted:  # nobody announced it: slower, for one more font, but right
-            wanted.add(character)
+        if not wanted.issuperset(text):  # nobody announced it: slower, for one more font, but right
+            wanted.update(text)
             self._made.pop((family, weight), None)
         if (family, weight) not in self._made:
-            made = self._made[family, weight] = _register(family, wanted, weight)
-            self._names.append(made.fontName)
+            made = self._made[family, weight] = _make(family, wanted, weight)
+            self._names.append(made.font.fontName)
         return self._made[family, weight]
 
     def forget(self) -> None:
@@ -137,8 +121,8 @@ class Faces:
 
 
 @contextmanager
-def faces(characters: Iterable[str]) -> Iterator[Faces]:
-    """Fonts for one document that has these characters, forgotten afterwards."""
+def faces(characters: Mapping[int, Iterable[str]]) -> Iterator[Faces]:
+    """Fonts for one document that has these characters, by family; forgotten afterwards."""
     made = Faces(characters)
     try:
         yield made

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
-from arabic_reshaper import ArabicReshaper
-from bidi import get_display
+from reports_service.domain.families import REPLACEMENT
+from reports_service.domain.pieces import COMMON, GAP, Piece, begins_cluster, pieces_of, wanted_characters
+from reports_service.domain.shaping import Place
+from reports_service.domain.typefaces import BOLD, REGULAR, Faces
 
-from reports_service.domain.typefaces import BASE, BOLD, REGULAR, REPLACEMENT, Faces, base_characters, family_of
-
-_SHAPER = ArabicReshaper({"delete_harakat": False, "support_zwj": True})
-#: Direction classes of Unicode that are written from the right.
-_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
-#: Drawn as nothing: variation selectors, joiners, marks of direction.
-_INVISIBLE = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f")
 _ELLIPSIS = "…"
+
+
+class Run(NamedTuple):
+    """Characters in one font, from left to right."""
+
+    #: reportlab's font.
+    font: Any
+    characters: str
+    #: Where each stands; None where one follows the other.
+    places: tuple[Place, ...] | None = None
+    #: The text, where other characters are drawn than it has, so that a reader of the file is told it.
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,9 @@ class Line:
     """One line of text, ready to be drawn."""
 
     text: str
-    #: Pieces in one font each: reportlab's font and the characters in the order they are drawn.
-    runs: tuple[tuple[Any, str], ...]
+    runs: tuple[Run, ...]
     #: At size 1.
     width: float
-    #: Whether a character had to be replaced, so that a reader of the file needs to be told the text.
-    replaced: bool
 
 
 def printable(text: str) -> str:
@@ -45,15 +48,9 @@ def printable(text: str) -> str:
     )
 
 
-@lru_cache(maxsize=4096)
-def drawn(text: str) -> str:
-    """The characters that are drawn, from left to right: letters joined, directions resolved, gaps in fonts visible."""
-    if text.isascii():
-        return text
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
-        text = str(get_display(_SHAPER.reshape(text), base_dir="L"))
-    visible = (character for character in text if character not in _INVISIBLE)
-    return "".join(character if family_of(character) is not None else REPLACEMENT for character in visible)
+def characters_of(texts: Iterable[str]) -> dict[int, set[str]]:
+    """Every character that drawing these texts may need, by family."""
+    return wanted_characters(printable(text) for text in texts if not text.isascii())
 
 
 class Typesetter:
@@ -65,14 +62,18 @@ class Typesetter:
 
     def _line(self, text: str, bold: bool = False) -> Line:
         weight = BOLD if bold else REGULAR
-        characters = drawn(text)
-        if base_characters().issuperset(characters):
-            runs: tuple[tuple[Any, str], ...] = ((self._faces.face(BASE, weight, " "), characters),)
-        else:
-            faces = [(self._faces.face(family_of(c) or BASE, weight, c), c) for c in characters]
-            runs = tuple((face, "".join(c for _, c in pair)) for face, pair in groupby(faces, key=lambda one: one[0]))
-        width = sum(face.stringWidth(piece, 1) for face, piece in runs)
-        return Line(text, runs, width, REPLACEMENT in characters and REPLACEMENT not in text)
+        runs, widths = zip(*(self._run(piece, weight) for piece in pieces_of(text)), strict=True)
+        return Line(text, runs, sum(widths))
+
+    def _run(self, piece: Piece, weight: int) -> tuple[Run, float]:
+        if piece.family == GAP:
+            gap = self._run(Piece(COMMON, REPLACEMENT * len(piece.text)), weight)
+            return gap[0]._replace(meant=piece.text), gap[1]
+        face = self._faces.face(piece.family, weight, piece.text)
+        if face.shaper is None:
+            return Run(face.font, piece.text), face.font.stringWidth(piece.text, 1)
+        shaped = face.shaper.shape(piece.text, from_right=piece.from_right)
+        return Run(face.font, shaped.characters, shaped.places, piece.text), shaped.width
 
     def wrap(self, text: str, width: float, size: float, *, bold: bool = False, most: int = 60) -> list[Line]:
         """The text in lines of at most `width` points; what is beyond `most` lines ends in an ellipsis."""
@@ -102,7 +103,10 @@ class Typesetter:
         if low == len(text) or text[low] == " ":
             return low
         space = text.rfind(" ", 0, low)
-        return space + 1 if space > 0 else low
+        if space > 0:
+            return space + 1
+        # No space: anywhere between two letters with their marks.
+        return next((place for place in range(low, 0, -1) if begins_cluster(text, place)), low)
 
     def fitting_size(self, text: str, width: float, size: float, *, bold: bool = False, least: float = 6.0) -> float:
         """The largest size up to `size` at which the text is at most `width` points wide, never below `least`."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 import rotc.imports
 import rotc.notifications
+from muster.contracts.errors import MemoryLimitExceeded, PermanentError
 from muster.worker.context import Context
 from rotc.connection import Connection
 from rotc.imports import Strategy
 
 from import_service.cache import CacheNotDropped, drop_cached
+from import_service.domain.file_refusals import RefusedFile
 from import_service.loading import Loaded, Target, load
 from import_service.reporting import NOT_STORED, store_report
 from import_service.resources import ImportResources
 from import_service.sources import Rows
 
+#: What was sent can never be imported; the messages are sentences without personal data.
+UNUSABLE = (PermanentError, RefusedFile, MemoryLimitExceeded)
 #: Of the guard: a task imports once.
 EFFECT = "import"
 
@@ -32,6 +37,20 @@ class Order:
     #: notifications.type, when anything was right and when nothing was.
     complete: str = "import_complete"
     failed: str = "import_failed"
+
+
+async def import_rows(ctx: Context[ImportResources], order: Order, reading: Awaitable[Rows]) -> dict[str, Any]:
+    """As run_import. When nothing can be read that could be imported, the requester is told why.
+
+    Raises: what reading raises.
+    """
+    try:
+        rows = await reading
+    except UNUSABLE as error:
+        if not order.dry_run:
+            await _tell_failure(ctx, order, str(error))
+        raise
+    return await run_import(ctx, order, rows)
 
 
 async def run_import(ctx: Context[ImportResources], order: Order, rows: Rows) -> dict[str, Any]:
@@ -97,6 +116,15 @@ def _warnings(loaded: Loaded, order: Order) -> list[str]:
     if order.strategy is Strategy.SKIP and loaded.counts.skipped:
         told.append(f"{loaded.counts.skipped:,} rows are of records that exist already: they stayed as they are.")
     return told
+
+
+async def _tell_failure(ctx: Context[ImportResources], order: Order, reason: str) -> None:
+    # Under a guard of its own: the task may be sent again with other parameters, and must import them then.
+    async with ctx.resources.effects.once(ctx.task_id, "import-failed") as effect:
+        if not effect.done:
+            words = f"Import of {order.target.entity.name} failed: {reason}"
+            await rotc.notifications.notify_user(effect.connection, order.user_id, words, order.failed)
+            effect.finish()
 
 
 async def _tell(ctx: Context[ImportResources], connection: Connection, order: Order, result: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import rotc.sources
 from muster.contracts.errors import PermanentError
 from muster.worker.context import Context
 from muster.worker.files import FileReference
@@ -15,6 +16,8 @@ from import_service.params import RowsAsJson, Wrapped
 from import_service.resources import ImportResources
 
 MAX_FILE_BYTES = 128 * 2**20
+#: What a JSON text begins with that holds anything.
+_JSON = ("[", "{", '"')
 
 
 class NothingToImport(PermanentError):
@@ -32,7 +35,7 @@ class Rows:
 
 
 async def json_rows(ctx: Context[ImportResources], source: RowsAsJson) -> Rows:
-    """Raises: NothingToImport; what fetching a file raises."""
+    """Raises: NothingToImport; UnusableSource for a text that is neither JSON nor a file; what fetching one raises."""
     match source:
         case list():
             return _some(Rows(len(source), rows_of_list(source)))
@@ -40,8 +43,11 @@ async def json_rows(ctx: Context[ImportResources], source: RowsAsJson) -> Rows:
             return _some(Rows(len(source.rows), rows_of_list(source.rows)))
         case FileReference():
             text: bytes | str = await ctx.fetch(source, max_bytes=MAX_FILE_BYTES)
-        case str():
+        case str() if source.lstrip("\ufeff \t\r\n")[:1] in _JSON:
             text = source
+        case str():
+            # As the command line sends a file, and as other tasks take theirs.
+            text = await rotc.sources.load(source, ctx.resources.fetcher, max_bytes=MAX_FILE_BYTES)
     try:
         parts = split(text)
     except UnreadableRows as error:

@@ -12,7 +12,7 @@ from rotc.permission import STAFF_ROLES, require_staff
 from import_service.cleaning import clean_up
 from import_service.domain.file_refusals import RefusedFile
 from import_service.files import file_rows
-from import_service.importing import Order, run_import
+from import_service.importing import Order, import_rows
 from import_service.params import (
     BulkUpdate,
     BulkUpdateResult,
@@ -42,20 +42,18 @@ async def _require_staff(ctx: Context[ImportResources], user_id: int) -> None:
 async def import_rotcmis_data(ctx: Context[ImportResources], params: ImportRotcmis) -> ImportResult:
     """Bring cadets of a ROTCMIS export into the database, all valid rows in one transaction; refused rows are named."""
     await _require_staff(ctx, params.user_id)
-    rows = await json_rows(ctx, params.source)
     order = Order(IMPORTED_CADETS, Strategy(params.merge_strategy), params.user_id, params.dry_run)
-    return ImportResult.model_validate(await run_import(ctx, order, rows))
+    return ImportResult.model_validate(await import_rows(ctx, order, json_rows(ctx, params.source)))
 
 
 @app.task(roles=STAFF_ROLES, time_limit=minutes(30))
 async def bulk_update_cadets(ctx: Context[ImportResources], params: BulkUpdate) -> BulkUpdateResult:
     """Set fields of many cadets in one transaction; only fields of the whitelist, and every change is audited."""
     await _require_staff(ctx, params.user_id)
-    rows = await json_rows(ctx, params.updates_data)
     order = Order(
         CHANGED_CADETS, Strategy.UPDATE, params.user_id, complete="bulk_update_complete", failed="bulk_update_failed"
     )
-    result = await run_import(ctx, order, rows)
+    result = await import_rows(ctx, order, json_rows(ctx, params.updates_data))
     return BulkUpdateResult.model_validate({**result, "unchanged_count": result["skipped_count"]})
 
 
@@ -67,9 +65,8 @@ async def import_csv(ctx: Context[ImportResources], params: ImportFile) -> Impor
     """Bring cadets, grades or attendance from a CSV file or an Excel workbook into the database, in one transaction."""
     await _require_staff(ctx, params.user_id)
     target = TABLES[params.entity_type]
-    rows = await file_rows(ctx, params.file, target.entity)
     order = Order(target, Strategy(params.merge_strategy), params.user_id, params.dry_run)
-    return ImportResult.model_validate(await run_import(ctx, order, rows))
+    return ImportResult.model_validate(await import_rows(ctx, order, file_rows(ctx, params.file, target.entity)))
 
 
 @app.task(roles=("admin",), time_limit=minutes(60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -260,9 +261,30 @@ async def test_only_approved_staff_may_import_or_change(unit: Unit, who: int) ->
 
 @pytest.mark.parametrize("nothing", [[], "[]", "not JSON", '"text"', '{"rows": []}', '[{"a": 1}'])
 async def test_what_holds_no_rows_is_refused_at_once(unit: Unit, nothing: Any) -> None:
-    kind, _ = refusal_of(await unit.run("import_rotcmis_data", {"json_data": nothing, "user_id": ADMIN}))
+    for run in ("t1", "t2"):
+        kind, _ = refusal_of(
+            await unit.run("import_rotcmis_data", {"json_data": nothing, "user_id": ADMIN}, task_id=run)
+        )
+        assert kind == "permanent"
+    await unit.run("import_rotcmis_data", {"json_data": nothing, "user_id": ADMIN})  # again, as after a lost worker
 
-    assert kind == "permanent"
+    told = await unit.rows("SELECT type, message FROM notifications")
+    assert [row["type"] for row in told] == ["import_failed"] * 2
+    assert told[0]["message"].startswith("Import of cadets failed: ")
+
+
+async def test_a_task_that_failed_may_be_sent_again_with_rows_that_can_be_read(unit: Unit) -> None:
+    await unit.run("import_rotcmis_data", {"json_data": "[", "user_id": ADMIN})
+
+    assert (await unit.brings([person(1)]))["created_count"] == 1
+
+
+async def test_rows_may_come_as_a_file_in_base64(unit: Unit) -> None:
+    text = json.dumps([person(1), person(2)]).encode()
+
+    result = await unit.brings(base64.b64encode(b"\xef\xbb\xbf" + text).decode())
+
+    assert result["created_count"] == 2
 
 
 async def test_a_bulk_update_sets_whitelisted_fields_of_cadets_who_exist(unit: Unit) -> None:

@@ -19,6 +19,7 @@ from rotc import migrate as migrating
 from rotc.connection import Connection, connected
 from rotc.demo.load import load as load_demo
 from rotc.demo.load import photos
+from rotc.demo.rotcmis import export_text
 from rotc.errors import RotcError
 
 T = TypeVar("T")
@@ -113,6 +114,18 @@ def write_photos(
     for name, jpeg in photos(seed, count):
         (folder / name).write_bytes(jpeg)
     typer.echo(f"{count} portraits in {folder}")
+
+
+@app.command("rotcmis", epilog="Example: python -m rotc rotcmis cadets.json --cadets 1000 --camel-case")
+def write_rotcmis(
+    file: Annotated[Path, typer.Argument(help="Where to write the export.")],
+    cadets: Annotated[int, typer.Option(min=1, max=100_000)] = 1000,
+    seed: Seed = 1,
+    camel_case: Annotated[bool, typer.Option("--camel-case", help="studentId instead of student_id.")] = False,
+) -> None:
+    """Write a ROTCMIS export of invented cadets, to import as a sample."""
+    file.write_text(export_text(seed, cadets, camel_case=camel_case), encoding="utf-8")
+    typer.echo(f"{cadets:,} cadets in {file}")
 
 
 def _report_json(report: checking.Report) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from rotc.cli import app
 from rotc.demo import rotcmis
 from rotc.demo.rotcmis import FIELDS, camel, export, export_text
+from typer.testing import CliRunner
 
 
 def test_a_seed_gives_the_same_cadets_each_with_an_id_of_its_own() -> None:
@@ -26,6 +29,13 @@ def test_both_key_styles_hold_the_same_values() -> None:
 
 def test_the_file_is_json_with_the_rows_as_records() -> None:
     assert json.loads(export_text(1, 3))["records"] == list(export(1, 3))
+
+
+def test_the_command_writes_the_file(tmp_path: Path) -> None:
+    written = CliRunner().invoke(app, ["rotcmis", str(tmp_path / "a.json"), "--cadets", "3", "--camel-case"])
+
+    assert written.output == f"3 cadets in {tmp_path / 'a.json'}\n"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == export_text(1, 3, camel_case=True)
 
 
 def test_more_cadets_than_are_drawn_at_once_have_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:

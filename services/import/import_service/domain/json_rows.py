@@ -32,8 +32,7 @@ def split(text: bytes | str) -> list[msgspec.Raw]:
 
     Raises: UnreadableRows.
     """
-    if isinstance(text, bytes):
-        text = text.removeprefix(b"\xef\xbb\xbf")
+    text = text.removeprefix(b"\xef\xbb\xbf") if isinstance(text, bytes) else text.removeprefix("\ufeff")
     try:
         found = msgspec.json.decode(text, type=list[msgspec.Raw] | _Envelope)
     except _UNREADABLE:

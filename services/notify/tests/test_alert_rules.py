@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_used_stops_the_start_and_is_named(tmp_path: Path)
 
 
 def test_webhooks_are_named_and_kept_by_digests() -> None:
-    settings = AlertSettings(database_url="postgresql://", urls="json://a/token1 boss=json://b/token2?x=1=2")
+    settings = AlertSettings(urls="json://a/token1 boss=json://b/token2?x=1=2")
 
     assert sorted(settings.hooks.values()) == [("", "json://a/token1"), ("boss", "json://b/token2?x=1=2")]
     assert all("token" not in digest for digest in settings.hooks)
@@ -113,6 +113,6 @@ def test_webhooks_are_named_and_kept_by_digests() -> None:
 
 def test_a_webhook_without_a_scheme_is_refused_without_being_repeated() -> None:
     with pytest.raises(ValidationError) as refused:
-        AlertSettings(database_url="postgresql://", urls="hooks.example/s3cret")
+        AlertSettings(urls="hooks.example/s3cret")
 
     assert "s3cret" not in str(refused.value)

@@ -19,7 +19,7 @@ from muster.contracts.envelope import Failure, TaskRecord
 from muster.contracts.topics import Topics
 from muster.settings import KafkaSettings
 from notify_service.alerts.addressing import Addressing
-from notify_service.alerts.delivery import Delivering, Later, Refused
+from notify_service.alerts.delivery import Delivering, Later, Refused, Taken
 from notify_service.alerts.ledger import Fenced, Ledger, Pool
 from notify_service.alerts.reading import Reading
 from notify_service.domain.alert_rules import Rule, Rules
@@ -80,7 +80,7 @@ async def write(broker: KafkaBroker, topics: Topics, count: int, *, cause: str =
 
 
 def ledger(pool: Pool, topics: Topics, holder: str) -> Ledger:
-    return Ledger(pool, topics.dead_letter, holder, RULES, Addressing(HOOKS, "https://rotc.example", 3600))
+    return Ledger(pool, topics.dead_letter, holder, RULES, Addressing({"mail"}, HOOKS, "https://rotc.example", 3600))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -179,10 +179,11 @@ class Moody:
         self.moods = list(moods)
         self.got: list[tuple[str, str]] = []
 
-    async def send(self, alert: Alert, recipient: str) -> None:
+    async def send(self, alert: Alert, recipient: str, taken: Taken) -> None:
         if self.moods and (mood := self.moods.pop(0)) is not None:
             raise mood
         self.got.append((str(alert.kind), recipient))
+        await taken()
 
 
 @pytest.fixture

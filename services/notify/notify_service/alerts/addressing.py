@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,7 +25,11 @@ decode_facts = msgspec.json.Decoder(Alert).decode
 class Addressing:
     """The channels of this installation."""
 
-    def __init__(self, hooks: Mapping[str, tuple[str, str]], public_url: str, expire_seconds: float) -> None:
+    def __init__(
+        self, ways: Collection[str], hooks: Mapping[str, tuple[str, str]], public_url: str, expire_seconds: float
+    ) -> None:
+        """`ways`: of mail and push those that are configured here; nobody is addressed by another one."""
+        self._ways = frozenset(ways)
         self._hooks = hooks
         self._public_url = public_url
         self._expire = expire_seconds
@@ -39,7 +43,7 @@ class Addressing:
             if channel == "notification":
                 line = words(alert, self._public_url, MANILA).line
                 await notify_approved_admins(connection, line, NOTIFICATION)
-            elif channel in _SETTINGS:
+            elif channel in self._ways:
                 await tables.address_admins(connection, alert.id, channel, self._expire, _SETTINGS[channel])
         await tables.address_hooks(connection, alert.id, self.reached(alert.channels), self._expire)
 

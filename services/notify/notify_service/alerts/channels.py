@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import apprise
 
-from notify_service.alerts.delivery import Later, Refused
+from notify_service.alerts.delivery import Later, Refused, Taken
 from notify_service.domain.alert_text import words
 from notify_service.domain.alerting import Alert, Kind
 
@@ -36,7 +36,7 @@ class Webhooks:
         self._zone = zone
         silence_apprise()
 
-    async def send(self, alert: Alert, recipient: str) -> None:
+    async def send(self, alert: Alert, recipient: str, taken: Taken) -> None:
         """Raises Later, Refused."""
         if recipient not in self._hooks:
             raise Refused("the webhook is not configured any more")
@@ -47,3 +47,4 @@ class Webhooks:
         kind = apprise.NotifyType.SUCCESS if alert.kind is Kind.RECOVERY else _TYPES[alert.severity]
         if not await target.async_notify(title=told.subject, body=told.text, notify_type=kind):
             raise Later("the webhook did not take it")
+        await taken()

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from notify_service.alerts.service import SERVICE, Alerts
 from notify_service.alerts.settings import AlertSettings
+from notify_service.settings import NotifySettings
 
 _log = get_logger(__name__)
 
@@ -25,10 +26,10 @@ _log = get_logger(__name__)
 def main() -> int:
     """Exit code: 0 stopped, 1 a part failed, another one: the configuration cannot work."""
     try:
-        settings, alerts = Settings(), AlertSettings()
+        settings, own, alerts = Settings(), NotifySettings.from_environment(), AlertSettings()
         configure_logging(settings, SERVICE)
         configure_tracing(settings.tracing, SERVICE)
-        uvloop.run(_serve(settings, alerts))
+        uvloop.run(_serve(settings, own, alerts))
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{SERVICE}: {_told(error)}\n")
         return EXIT_CONFIGURATION
@@ -38,12 +39,12 @@ def main() -> int:
     return 0
 
 
-async def _serve(settings: Settings, alerts: AlertSettings) -> None:
+async def _serve(settings: Settings, own: NotifySettings, alerts: AlertSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     broker = broker_of(settings.kafka, settings.signing, settings.topic_prefix)
-    await Alerts(settings, alerts, broker, SystemClock(), {}).run(stop)
+    await Alerts(settings, own, alerts, broker, SystemClock()).run(stop)
 
 
 def _told(error: ConfigurationError | ValidationError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import rotc.alerts as tables
@@ -38,11 +38,19 @@ class Refused(Exception):
     """The channel will never deliver this; the text holds no address and no secret."""
 
 
+class _Unrecorded(Exception):
+    """It is made again when its claim is over: at least once is what can be promised without PostgreSQL."""
+
+
+#: Called as soon as the other side has it, before anybody can cut in.
+Taken = Callable[[], Awaitable[None]]
+
+
 class Channel(Protocol):
     """One way to reach somebody."""
 
-    async def send(self, alert: Alert, recipient: str) -> None:
-        """Return when the other side has it.
+    async def send(self, alert: Alert, recipient: str, taken: Taken) -> None:
+        """Return when the other side has it and `taken` was told.
 
         Raises:
             Later: try again.
@@ -94,19 +102,25 @@ class Delivering:
             await self._later(one, str(error))
         except TimeoutError:
             await self._later(one, f"no answer within {SEND_SECONDS:g} s")
+        except _Unrecorded as error:
+            _log.warning("A delivery was made and not recorded", action="alerts.unrecorded", error=str(error)[:300])
         except Exception as error:  # noqa: BLE001  whatever a library raises, other deliveries go on, and this one too
             await self._later(one, f"{type(error).__name__}")
-        else:
-            async with self._pool.acquire() as connection:
-                await tables.delivered(connection, one)
-            ALERT_DELIVERIES.labels(one.channel, "sent").inc()
-            ALERT_LAST_DELIVERY.labels(one.channel).set(self._clock.now().timestamp())
 
     async def _send(self, one: Delivery) -> None:
         channel = self._channels.get(one.channel)
         if channel is None:
             raise Later(f"the channel {one.channel} is not configured here")
-        await channel.send(decode_facts(one.facts), one.recipient)
+        await channel.send(decode_facts(one.facts), one.recipient, lambda: self._taken(one))
+
+    async def _taken(self, one: Delivery) -> None:
+        try:
+            async with self._pool.acquire() as connection:
+                await tables.delivered(connection, one)
+        except DATABASE_FAILURES as error:
+            raise _Unrecorded(str(error) or type(error).__name__) from error
+        ALERT_DELIVERIES.labels(one.channel, "sent").inc()
+        ALERT_LAST_DELIVERY.labels(one.channel).set(self._clock.now().timestamp())
 
     async def _later(self, one: Delivery, reason: str) -> None:
         reason, wait = redact_text(reason, limit=300), backoff(one.tries, self._chance)

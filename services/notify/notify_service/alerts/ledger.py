@@ -21,7 +21,7 @@ from notify_service.domain.alerting import Alert, Group, Letter, Phase, advance,
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 #: Another process takes over when the leader has written nothing for so long.
-LEAD_SECONDS = 15.0
+LEAD_SECONDS = 5.0
 #: Failures from longer before the alerts were first installed are counted, but nobody is told.
 OLD_NEWS = timedelta(days=1)
 KEEP_DAYS = 120

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,15 +19,16 @@ from muster.ports import Broker, Clock
 from muster.settings import Settings
 from rotc.connection import portable_dsn
 
-from notify_service.alerts.addressing import MANILA, Addressing
-from notify_service.alerts.channels import Webhooks
-from notify_service.alerts.delivery import Channel, Delivering
+from notify_service.alerts.addressing import Addressing
+from notify_service.alerts.delivery import Delivering
 from notify_service.alerts.ledger import Ledger, Pool
 from notify_service.alerts.pipeline import Pipeline
 from notify_service.alerts.reading import Reading
 from notify_service.alerts.rules import read_rules
 from notify_service.alerts.settings import AlertSettings
 from notify_service.alerts.sight import Lookout
+from notify_service.alerts.ways import open_channels
+from notify_service.settings import NotifySettings
 
 SERVICE = "alerts"
 MAX_CONNECTIONS = 8
@@ -45,13 +46,13 @@ class Alerts:
     """One process of alerts. Several may run: one reads, all deliver."""
 
     def __init__(
-        self, settings: Settings, alerts: AlertSettings, broker: Broker, clock: Clock, channels: Mapping[str, Channel]
+        self, settings: Settings, own: NotifySettings, alerts: AlertSettings, broker: Broker, clock: Clock
     ) -> None:
         self._settings = settings
+        self._own = own
         self._alerts = alerts
         self._broker = broker
         self._clock = clock
-        self._channels = channels
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish the batch under way.
@@ -61,21 +62,25 @@ class Alerts:
             StoreError: PostgreSQL was not there at the start.
         """
         rules = read_rules(self._alerts.rules)
-        async with self._database() as pool:
-            hooks, public_url = self._alerts.hooks, self._alerts.public_url
-            addressing = Addressing(hooks, public_url, self._alerts.expire_seconds)
-            topics, holder = Topics(self._settings.topic_prefix), self._settings.new_worker_id(SERVICE)
+        holder = self._settings.new_worker_id(SERVICE)
+        async with self._database() as pool, open_channels(self._own, self._alerts, pool) as channels:
+            addressing = Addressing(
+                channels, self._alerts.hooks, self._own.notify_public_url, self._alerts.expire_seconds
+            )
+            topics = Topics(self._settings.topic_prefix)
             ledger = Ledger(pool, topics.dead_letter, holder, rules, addressing)
             reading = Reading(self._broker, topics, ledger, self._clock)
             pipeline = Pipeline(
                 Lookout(self._broker, topics), ledger, reading, rules.dead_man,
                 self._alerts.heartbeat_url.get_secret_value(), self._clock,
             )  # fmt: skip
-            channels = {"webhook": Webhooks(hooks, public_url, MANILA), **self._channels}
             delivering = Delivering(pool, channels, self._clock)
             jobs = (reading.run, delivering.run, pipeline.run, lambda: self._forget(ledger))
             async with self._probes(reading):
-                _log.info("Alerts are up", action="alerts.up", holder=holder, rules=len(rules.rules) + 1)
+                _log.info(
+                    "Alerts are up", action="alerts.up", holder=holder, rules=len(rules.rules) + 1,
+                    channels=sorted(channels),
+                )  # fmt: skip
                 await self._work(jobs, reading, stop)
         _log.info("Alerts have stopped", action="alerts.stopped", holder=holder)
 
@@ -100,7 +105,7 @@ class Alerts:
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Pool]:
         pool = await create_pool(
-            portable_dsn(self._alerts.database_url.get_secret_value()), max_size=MAX_CONNECTIONS,
+            portable_dsn(self._own.database_url.get_secret_value()), max_size=MAX_CONNECTIONS,
             application_name="muster-alerts", statement_timeout=STATEMENT_SECONDS,
         )  # fmt: skip
         async with pool:

@@ -1,4 +1,4 @@
-"""What the alerts read from the environment. Mail and push have settings of their own."""
+"""What the alerts alone read from the environment. Database, mail and push are the notify service's settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _NAMED = re.compile(r"([a-z0-9_-]{1,40})=(\w[\w+.-]*://.+)")
@@ -24,10 +24,6 @@ class AlertSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    #: The backend's database: its notifications and the alerts' own tables lie in it.
-    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
-    #: Where people reach the status API: links begin with it.
-    public_url: str = Field("http://localhost:8000", validation_alias=AliasChoices("NOTIFY_PUBLIC_URL", "public_url"))
     #: A TOML file; the packaged rules.toml when empty.
     rules: Path | None = None
     #: Webhooks and chats in the notation of the library apprise, separated by spaces; `name=` before one lets rules

@@ -27,6 +27,12 @@ class Words:
     link: str | None
 
     @property
+    def brief(self) -> str:
+        """As much as a screen that is locked shows."""
+        error = next((value for name, value in self.facts if name == "Error"), "")
+        return f"{error}\n{self.lead}" if error else self.lead
+
+    @property
     def text(self) -> str:
         """The whole of it without markup."""
         lines = [self.lead, "", *(f"{name}: {value}" for name, value in self.facts)]

@@ -80,7 +80,9 @@ async def write(broker: KafkaBroker, topics: Topics, count: int, *, cause: str =
 
 
 def ledger(pool: Pool, topics: Topics, holder: str) -> Ledger:
-    return Ledger(pool, topics.dead_letter, holder, RULES, Addressing({"mail"}, HOOKS, "https://rotc.example", 3600))
+    return Ledger(
+        pool, topics.dead_letter, holder, RULES, Addressing({"mail", "webhook"}, HOOKS, "https://rotc.example", 3600)
+    )
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

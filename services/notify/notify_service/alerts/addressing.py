@@ -28,8 +28,8 @@ class Addressing:
     def __init__(
         self, ways: Collection[str], hooks: Mapping[str, tuple[str, str]], public_url: str, expire_seconds: float
     ) -> None:
-        """`ways`: of mail and push those that are configured here; nobody is addressed by another one."""
-        self._ways = frozenset(ways)
+        """`ways`: the channels that are configured here; of mail and push, nobody is addressed by another one."""
+        self._ways = _SETTINGS.keys() & set(ways)
         self._hooks = hooks
         self._public_url = public_url
         self._expire = expire_seconds

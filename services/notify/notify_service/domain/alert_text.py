@@ -13,7 +13,7 @@ SUBJECT_TASK = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class AlertWords:
     """An alert as people read it."""
 
     #: `notifications.message`.
@@ -39,7 +39,7 @@ class Words:
         return "\n".join([*lines, "", self.link] if self.link else lines)
 
 
-def words(alert: Alert, public_url: str, zone: tzinfo) -> Words:
+def words(alert: Alert, public_url: str, zone: tzinfo) -> AlertWords:
     """In the unit's own time zone; `public_url` is where people reach the status API."""
     if alert.kind in (Kind.SILENCE, Kind.RECOVERY):
         return _of_pipeline(alert, zone)
@@ -53,7 +53,7 @@ def words(alert: Alert, public_url: str, zone: tzinfo) -> Words:
         ("Failures in all", f"{alert.total:,}"), ("First seen", when(alert.first_seen, zone)),
         ("Last seen", when(alert.last_seen, zone)), ("Newest task", alert.task_id or "unknown"),
     )  # fmt: skip
-    return Words(f"{line} {link}" if link else line, _subject(alert), told, facts, link)
+    return AlertWords(f"{line} {link}" if link else line, _subject(alert), told, facts, link)
 
 
 def error_of(alert: Alert) -> str:
@@ -76,7 +76,7 @@ def lasting(span: timedelta) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _of_pipeline(alert: Alert, zone: tzinfo) -> Words:
+def _of_pipeline(alert: Alert, zone: tzinfo) -> AlertWords:
     part, since = alert.failed.task, when(alert.first_seen, zone)
     if alert.kind is Kind.RECOVERY:
         lead = f"The {part} works again, after {lasting(alert.at - alert.first_seen)} of silence."
@@ -85,7 +85,7 @@ def _of_pipeline(alert: Alert, zone: tzinfo) -> Words:
         lead = f"{alert.message} Silent since {since}."
         subject = f"[muster] {alert.severity}: silent: {part}"
     facts = (("Part", part), ("Silent since", since), ("Seen", when(alert.at, zone)))
-    return Words(f"Background work: {lead}", subject, lead, facts, None)
+    return AlertWords(f"Background work: {lead}", subject, lead, facts, None)
 
 
 def _subject(alert: Alert) -> str:

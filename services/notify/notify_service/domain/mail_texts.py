@@ -7,6 +7,7 @@ from datetime import date
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from notify_service.domain.alert_text import AlertWords
 from notify_service.domain.mail_message import Words
 
 _templates = Environment(
@@ -57,6 +58,11 @@ def letter_words(
         "letter", stationery, f"Excuse Letter {status.capitalize()}", unsubscribe, first_name=first_name,
         day=f"{day:%B} {day.day}, {day.year}", status=status, reason=reason,
     )  # fmt: skip
+
+
+def alert_words(stationery: Stationery, told: AlertWords, severity: str, unsubscribe: str | None = None) -> Words:
+    """Background tasks fail, or the pipeline stands still."""
+    return _words("alert", stationery, told.subject, unsubscribe, told=told, severity=severity)
 
 
 def _words(name: str, stationery: Stationery, subject: str, unsubscribe: str | None, **facts: object) -> Words:

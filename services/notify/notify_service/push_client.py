@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from muster.adapters.fetching import FetchRules, check_url, is_public
@@ -58,7 +59,7 @@ class PushClient:
         except (InvalidSubscription, ValueError):
             return Answer(Outcome.FAILED)
         headers = {
-            "Authorization": self._proofs.header(self.origin(subscription)),
+            **_extra(subscription.endpoint), "Authorization": self._proofs.header(self.origin(subscription)),
             "Content-Encoding": "aes128gcm", "Content-Type": "application/octet-stream",
             "TTL": str(TTL_SECONDS), "Topic": topic,
         }  # fmt: skip
@@ -102,6 +103,12 @@ async def configured_push(own: NotifySettings) -> AsyncIterator[PushClient | Non
         proofs, FetchRules.parse(own.push_hosts, allow_private=own.push_allow_private_hosts)
     ) as push:
         yield push
+
+
+def _extra(endpoint: str) -> dict[str, str]:
+    """What one push service wants beyond the RFCs: Edge's answers 400 to a TTL without a policy (pywebpush#162)."""
+    edge = urlsplit(endpoint).hostname or ""
+    return {"X-WNS-Cache-Policy": "cache"} if edge.endswith(".notify.windows.com") else {}
 
 
 def _encrypted(subscription: Subscription, payload: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,9 @@ from pydantic import ValidationError
 from tracker_service import retention
 from tracker_service.database import Pool
 from tracker_service.recovery.leadership import Leadership
-from tracker_service.retention import BESIDE, Retention, cutoffs
+from tracker_service.retention import BESIDE, Retention, cutoffs, next_round
 from tracker_service.settings import TrackerSettings
+from tracker_service.testing.until import until
 
 pytest_plugins = ["tracker_service.testing.fixtures"]
 
@@ -27,7 +29,8 @@ class Scene:
     def __init__(self, pool: Pool, leadership: Leadership) -> None:
         self.pool = pool
         self._leadership = leadership
-        self._retention = Retention(leadership, MONTH, timedelta(days=7), FakeClock(NOW))
+        self.clock = FakeClock(NOW)
+        self._retention = Retention(leadership, "0 4 * * * Asia/Manila", MONTH, timedelta(days=7), self.clock)
 
     async def task(self, task_id: str, state: str, days_ago: float | None) -> None:
         """One that ended so long ago; None: it has not."""
@@ -39,6 +42,9 @@ class Scene:
                VALUES ($1, 'noop', $2, 1, $3, 0, 1, 1, $3, $4)""",
             task_id, state, submitted, ended,
         )  # fmt: skip
+
+    async def run(self) -> None:
+        await self._retention.run()
 
     async def round(self) -> int:
         connection = await self._leadership.connection()
@@ -115,3 +121,32 @@ def test_no_setting_deletes_what_a_redrive_or_a_payload_needs() -> None:
     assert (NOW - years.done, NOW - years.failed) == (timedelta(days=1000), timedelta(days=1000))
     with pytest.raises(ValidationError, match="keep_days"):
         TrackerSettings(keep_days=15.9)
+
+
+async def test_it_runs_at_four_in_manila_and_not_before(scene: Scene) -> None:
+    await scene.task("old", "SUCCESS", 40)
+    running = asyncio.create_task(scene.run())
+    try:
+        # Four in the morning of Manila is 20:00 UTC, and it is 8:00.
+        await scene.clock.advance(12 * 3600 - 1)
+        assert await scene.left() == {"old"}
+        await scene.clock.advance(1)
+
+        async def gone() -> bool:
+            return await scene.left() == set()
+
+        await until(gone, "what is over its time is deleted")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_its_time_is_a_setting_in_any_zone_over_any_change_of_the_clocks() -> None:
+    berlin = "30 2 * * * Europe/Berlin"
+    spring = next_round(berlin, datetime(2027, 3, 27, 12, tzinfo=UTC))
+
+    assert spring == datetime(2027, 3, 28, 1, 0, tzinfo=UTC), "02:30 does not exist: as the clocks jump"
+    assert next_round("0 4 * * * Asia/Manila", NOW) == datetime(2026, 11, 23, 20, tzinfo=UTC)
+    for wrong in ("", "04:00", "0 4 * * *", "0 25 * * * Asia/Manila", "0 4 * * * Manila"):
+        with pytest.raises(ValidationError, match="retention_at"):
+            TrackerSettings(retention_at=wrong)

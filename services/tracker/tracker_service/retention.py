@@ -13,15 +13,16 @@ from typing import NamedTuple
 import asyncpg
 from muster.contracts.claim_check import DEAD_LETTER_KEPT
 from muster.contracts.errors import StoreError
+from muster.contracts.instants import instants_after
+from muster.contracts.schedule import Schedule, check_schedule
 from muster.observability.logging import get_logger
 from muster.ports import Clock
 
 from tracker_service.projection.store import UNAVAILABLE
 from tracker_service.recovery.leadership import Leadership
 
-ROUND_SECONDS = 3600.0
-#: A tracker that has just come up has better things to do.
-FIRST_SECONDS = 120.0
+#: The wall clock is looked at so often while a round is waited for: it may be set.
+LOOK_SECONDS = 60.0
 #: Tasks deleted in one transaction.
 CHUNK = 1000
 #: What is known of a task beside its row.
@@ -61,19 +62,37 @@ def cutoffs(now: datetime, *, kept: timedelta, payloads_kept: timedelta) -> Cuto
     return Cutoffs(now - max(kept, payloads_kept), now - max(kept, payloads_kept, DEAD_LETTER_KEPT))
 
 
+def next_round(at: str, now: datetime) -> datetime:
+    """The first instant after `now` that `at` means: five fields of cron, and the name of their time zone.
+
+    Raises:
+        InvalidSchedule: it means none.
+    """
+    *fields, zone = at.split() or [""]
+    # No task is started by it, so whose lane it would go to does not matter.
+    schedule = Schedule(name="retention", task_type="", service="notify", cron=" ".join(fields), time_zone=zone)
+    check_schedule(schedule)
+    return next(instants_after(schedule, now))
+
+
 class Retention:
     """The retention of one installation; only the leader's rounds do anything."""
 
-    def __init__(self, leadership: Leadership, kept: timedelta, payloads_kept: timedelta, clock: Clock) -> None:
+    def __init__(
+        self, leadership: Leadership, at: str, kept: timedelta, payloads_kept: timedelta, clock: Clock
+    ) -> None:
         self._leadership = leadership
+        self._at = at
         self._kept = kept
         self._payloads_kept = payloads_kept
         self._clock = clock
 
     async def run(self) -> None:
-        """Delete once an hour until cancelled; outages are waited out."""
-        await self._clock.sleep(FIRST_SECONDS)
+        """Delete at each of its times until cancelled; what an outage leaves is the next round's."""
         while True:
+            due = next_round(self._at, self._clock.now())
+            while (left := (due - self._clock.now()).total_seconds()) > 0:
+                await self._clock.sleep(min(left, LOOK_SECONDS))
             try:
                 connection = await self._leadership.connection()
                 if connection is not None:
@@ -81,9 +100,8 @@ class Retention:
             except (StoreError, *UNAVAILABLE) as error:
                 _log.warning("A round of retention failed", action="retention.failed", error=str(error))
             finally:
-                # The lock is for the round: an idle connection for an hour would be one more to lose.
+                # The lock is for the round: an idle connection for a day would be one more to lose.
                 await self._leadership.resign()
-            await self._clock.sleep(ROUND_SECONDS)
 
     async def round(self, connection: asyncpg.Connection[asyncpg.Record]) -> int:
         """Delete everything that is over its time now, a batch after the other; how many tasks that were.

@@ -179,8 +179,8 @@ class Tracker:
 
     def _retention(self) -> Retention:
         leadership = Leadership(self._dsn, self._topics.group("retention"))
-        kept, payloads_kept = self._tracker.keep_days, self._settings.claims.keep_days
-        return Retention(leadership, timedelta(days=kept), timedelta(days=payloads_kept), self._clock)
+        own, payloads_kept = self._tracker, timedelta(days=self._settings.claims.keep_days)
+        return Retention(leadership, own.retention_at, timedelta(days=own.keep_days), payloads_kept, self._clock)
 
     def _turns(
         self, pool: Pool, admin: Admin, folded: frozenset[str], catalog: Catalog, name: str

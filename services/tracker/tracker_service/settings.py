@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Self
 
+from muster.contracts.errors import InvalidSchedule
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rotc.errors import UnusableVapidKey
 from rotc.web_push import PUSH_HOSTS, check_vapid_public_key, encode
+
+from tracker_service.retention import next_round
 
 SHORTEST_KEY = 50
 #: What `django-admin startproject` writes, and what the backend falls back to: both are public.
@@ -34,6 +38,8 @@ class TrackerSettings(BaseSettings):
     refusal_limit: str = "60/minute"
     #: Days for which tasks that ended are known, at least; at most after 14 their last records have left the lanes.
     keep_days: float = Field(90.0, ge=16, le=3650)
+    #: When those of longer ago are deleted: five fields of cron, and their time zone.
+    retention_at: str = "0 4 * * * Asia/Manila"
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
 
     #: Keys of certificates, as the reports service has them; empty: nobody's code can be proved here.
@@ -54,6 +60,15 @@ class TrackerSettings(BaseSettings):
     unsubscribe_keys: SecretStr = Field(
         SecretStr(""), validation_alias=AliasChoices("UNSUBSCRIBE_KEYS", "unsubscribe_keys")
     )
+
+    @field_validator("retention_at")
+    @classmethod
+    def _some_time(cls, at: str) -> str:
+        try:
+            next_round(at, datetime.now(UTC))
+        except InvalidSchedule as error:
+            raise ValueError(str(error)) from None
+        return at
 
     @field_validator("vapid_public_key")
     @classmethod

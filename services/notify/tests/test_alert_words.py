@@ -78,3 +78,10 @@ def test_a_dead_letter_that_cannot_be_read_is_told_as_such(headers: tuple[tuple[
     assert letter.failed.kind == kind
     assert letter.task_id
     assert letter.at == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("milliseconds", [-1, 2**62, 253_402_300_800_000])
+def test_a_producers_clock_can_be_as_wrong_as_it_likes(milliseconds: int) -> None:
+    record = Record("tasks.dead-letter", 1, 7, milliseconds, None, None, ())
+
+    assert letter_of(record, Topics(), NOON).at <= NOON

@@ -67,7 +67,16 @@ def test_a_log_that_is_read_slowly_is_no_silence_and_one_that_is_not_read_is() -
 
     assert story(*slow) == []
     assert story(*idle) == []
-    assert story(*stuck) == [(4, Kind.SILENCE, "scheduler")]
+    assert story(*stuck) == [(3, Kind.SILENCE, "scheduler")]
+
+
+def test_a_process_that_has_just_begun_to_look_does_not_call_a_silence_over() -> None:
+    stuck = Sight(NOON, beats=at(0, "tracker"), flows={"scheduler": Flow(5, 100)})
+    known = Pulse("scheduler", NOON - timedelta(minutes=20), NOON - timedelta(minutes=10), 1)
+
+    since = Stethoscope().silences(stuck)["scheduler"]
+
+    assert judge(known, since, RULE, NOON) == (known, None)
 
 
 def test_without_kafka_nothing_else_is_said() -> None:

@@ -21,7 +21,8 @@ MAX_NAME = 200
 
 def letter_of(record: Record, topics: Topics, now: datetime) -> Letter:
     """Never fails; no letter is from the future, whatever its producer's clock said."""
-    at = min(datetime.fromtimestamp(max(record.timestamp_ms, 0) / 1000, UTC), now)
+    milliseconds = min(max(record.timestamp_ms, 0), int(now.timestamp() * 1000))
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
     try:
         why = parse_provenance(record.headers)
     except (*UNREADABLE, ValueError, OverflowError):

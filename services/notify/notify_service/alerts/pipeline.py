@@ -51,12 +51,13 @@ class Pipeline:
         try:
             while True:
                 if self._ledger.leads or not self._reading.kafka_answers:
-                    await self._look()
+                    await self.look()
                 await self._clock.sleep(LOOK_SECONDS)
         finally:
             await self._lookout.close()
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look once, and tell what is to be told."""
         try:
             await self._judge(await self._see())
             await self._ping()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from muster.contracts.errors import UNREADABLE
 from muster.contracts.events import decode_heartbeat
 from muster.contracts.topics import WORKER_SERVICES, Topics
-from muster.ports import Admin, Broker, Consumer, TopicPartition
+from muster.ports import Admin, Broker, Consumer, Record, TopicPartition
 
 from notify_service.domain.pulse import Flow, Sight
 
@@ -80,19 +80,30 @@ class Lookout:
         return self._clients
 
     async def _hear(self, consumer: Consumer, now: datetime) -> None:
-        while records := await consumer.poll(timeout=POLL_SECONDS):
+        place = TopicPartition(self._topics.workers, 0)
+        end = (await consumer.end_offsets([place]))[place]
+        # As far as they went when this look began: new ones come all the time.
+        while await consumer.position(place) < end:
+            records = await consumer.poll(timeout=POLL_SECONDS)
+            if not records:
+                break
             for record in records:
-                try:
-                    beat = decode_heartbeat(record.value or b"")
-                except UNREADABLE:
-                    continue
-                alive = self._beats.setdefault(beat.service[:100], {})
-                if beat.leaving:
-                    alive.pop(beat.worker, None)
-                else:
-                    alive[beat.worker] = min(beat.at, now)
+                self._note(record, now)
         for service, alive in self._beats.items():
             self._beats[service] = {worker: at for worker, at in alive.items() if now - at < MEMORY}
+
+    def _note(self, record: Record, now: datetime) -> None:
+        try:
+            beat = decode_heartbeat(record.value or b"")
+        except UNREADABLE:
+            return  # the tracker counts and logs what cannot be read
+        alive = self._beats.setdefault(beat.service[:100], {})
+        if beat.at.tzinfo is None:
+            return
+        if beat.leaving:
+            alive.pop(beat.worker, None)
+        else:
+            alive[beat.worker] = min(beat.at, now)
 
     async def _flow(self, group: str, topics: Collection[str], admin: Admin, consumer: Consumer) -> Flow:
         """Where a group of consumers stands, and how many records lie before it; 0 when they are but marks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from notify_service.domain.alert_rules import DeadMan, Failed
 from notify_service.domain.alerting import NAMESPACE, Alert, Kind
@@ -43,6 +43,8 @@ class Pulse:
     told: int = 0
 
 
+#: Who was heard so lately lives; workers beat every two seconds.
+FRESH = timedelta(seconds=30)
 #: What it means when a part stands still.
 MEANING = {
     "kafka": "Kafka does not answer: no task can be submitted, run or ended.",
@@ -77,11 +79,14 @@ class Stethoscope:
         beat = sight.beats.get(service)
         if beat is None:
             return self._silent(part, sight.now)
+        if sight.now - beat < FRESH:
+            return self._alive(part)
         self._since[part] = max(beat, self._since.get(part, beat))
         return self._since[part]
 
     def _flowing(self, part: str, flow: Flow, now: datetime) -> datetime | None:
-        moved = self._positions.get(part) != flow.position
+        # At the first look nobody knows whether it moves: it neither lives nor is it long silent.
+        moved = self._positions.get(part, flow.position) != flow.position
         self._positions[part] = flow.position
         return self._alive(part) if moved or not flow.behind else self._silent(part, now)
 
@@ -95,10 +100,10 @@ class Stethoscope:
 
 def judge(pulse: Pulse, silent_since: datetime | None, rule: DeadMan, now: datetime) -> tuple[Pulse, Alert | None]:
     """What is to be told of one part now, and what is then known of it."""
-    if silent_since is None or now - silent_since < rule.silent_for:
-        if pulse.told_at is None:
-            return Pulse(pulse.part), None
-        return Pulse(pulse.part), _alert(pulse, Kind.RECOVERY, rule, now)
+    if silent_since is None:
+        return Pulse(pulse.part), _alert(pulse, Kind.RECOVERY, rule, now) if pulse.told_at is not None else None
+    if pulse.told_at is None and now - silent_since < rule.silent_for:
+        return Pulse(pulse.part), None
     since = pulse.silent_since or silent_since
     if pulse.told_at is not None and now - pulse.told_at < rule.remind:
         return pulse, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import io
@@ -237,6 +238,22 @@ async def test_new_scores_are_told_as_the_backend_tells_them(unit: Unit) -> None
     told = {"prelim_score": 91, "midterm_score": None, "final_score": None, "changed_scores": changed}
     assert await unit.events() == [("exam_score_update", 2, told)]
     assert await unit.audits() == [("grades", "UPDATE", ADMIN)] * 2
+
+
+async def test_a_grade_entered_while_an_import_waits_for_it_is_not_overwritten(unit: Unit) -> None:
+    pool = unit.harness.resources.pool
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    async with pool.acquire() as backend, backend.transaction():
+        await backend.execute("UPDATE grades SET prelim_score = 77 WHERE cadet_id = 1")
+        running = asyncio.create_task(unit.brings("student_id,prelim\nS-001,90\n", "grades"))
+        async with asyncio.timeout(60):
+            while not await pool.fetchval(waiting):  # noqa: ASYNC110  PostgreSQL tells nobody who waits
+                await asyncio.sleep(0.01)
+    result = await running
+
+    assert counts(result) == (0, 0, 1, 0)
+    assert (await unit.grades())["S-001"][3] == 77
 
 
 IMPOSSIBLE_GRADES = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from import_service.domain import csv_table
 from import_service.domain.cadets import CADETS
 from import_service.domain.csv_table import read_table
@@ -121,6 +123,8 @@ def test_a_row_with_fewer_cells_gives_what_it_has() -> None:
         (NAMES.encode(), EmptyFile, "no row under it"),
         (b" \n\t\n", EmptyFile, "no header"),
         (NAMES.encode() + b'1,"' + b"never closed\n" * 20_000, DamagedFile, "quote is not closed"),
+        (NAMES.encode() + b"," * 2_000_000, FileTooLarge, "1,000,000 characters"),
+        (b"," * 2_000_000, FileTooLarge, "1,000,000 characters"),
         (b"\xff\xfe" + PENA.encode("utf-16-le")[:-1], DamagedFile, "damaged"),
         (bytes(range(256)) * 4, UnsupportedFile, "encoding"),
         (b"\0\1\0\0" * 100, UnsupportedFile, "not text"),
@@ -178,3 +182,14 @@ def test_rows_are_read_one_at_a_time() -> None:
         tracemalloc.stop()
 
     assert peak < len(data) / 2, "no second copy of the file, and not its rows"
+
+
+@given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "cp1252"]))
+def test_any_bytes_under_a_header_are_read_or_refused(data: bytes, encoding: str) -> None:
+    try:
+        found = rows(NAMES.encode(encoding) + data)
+    except RefusedFile as refusal:
+        said = str(refusal)
+        assert said
+    else:
+        assert [row.number for row in found] == sorted({row.number for row in found})

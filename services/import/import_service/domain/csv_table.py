@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TextIO
 
 from import_service.domain.encoding import encoding_of, opened
 from import_service.domain.entity import Entity, normal
 from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge
 from import_service.domain.headings import match
-from import_service.domain.limits import MAX_CELL, MAX_ROWS
+from import_service.domain.limits import MAX_CELL, MAX_LINE, MAX_ROWS
 from import_service.domain.rows import Row, RowError
 from import_service.domain.validation import WHOLE_ROW
 
@@ -36,13 +37,13 @@ def read_table(data: bytes, entity: Entity) -> Table:
     Raises: RefusedFile.
     """
     encoding = encoding_of(data)
-    lines = opened(data, encoding)
-    first = next((line for line in lines if line.strip()), "")
+    file = opened(data, encoding)
+    first = next((line for line in _lines(file) if line.strip()), "")
     delimiter = _named_delimiter(first)
     if delimiter is None:
-        lines.seek(0)
+        file.seek(0)
         delimiter = _best_delimiter(first, entity)
-    records = _records(lines, delimiter)
+    records = _records(_lines(file), delimiter)
     header = next((cells for cells in records if _filled(cells)), None)
     if header is None:
         raise EmptyFile("The file has no header: its first row must name the columns.")
@@ -51,6 +52,14 @@ def read_table(data: bytes, entity: Entity) -> Table:
     if encoding == "cp1252" and not data.isascii():
         warnings = ("The file is not UTF-8 and was read as Windows-1252: check names with letters such as ñ.",)
     return Table(warnings, _rows(records, names))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            # Millions of commas would be as many cells.
+            raise FileTooLarge(f"The file has a line of more than {MAX_LINE:,} characters.")
+        yield line
 
 
 def _named_delimiter(first: str) -> str | None:

@@ -7,5 +7,7 @@ MAX_ROWS = 200_000
 MAX_COLUMNS = 100
 #: What a cell of a spreadsheet can hold.
 MAX_CELL = 32_767
+#: Characters; a row with every cell full is no row of people.
+MAX_LINE = 1_000_000
 #: Characters of a workbook's cells; repeated texts stand in it once, so a small file can become a large one.
 MAX_TEXT = 32_000_000

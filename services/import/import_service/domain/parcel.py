@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from typing import IO
+from xml.etree.ElementTree import ParseError
+
+from openpyxl.utils.exceptions import InvalidFileException
 
 from import_service.domain.file_refusals import DamagedFile, EncryptedFile, FileTooLarge, UnsupportedFile
 from import_service.domain.limits import MB
@@ -26,19 +32,23 @@ _CHUNK = 1 << 20
 _OVERLAP = 1 << 14
 
 
+#: What zipfile, the XML parser and openpyxl raise of a workbook that is none; found by feeding them broken ones.
+DAMAGED = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, ParseError,
+    InvalidFileException, LookupError, ValueError, TypeError, AttributeError, EOFError, OSError, RuntimeError,
+    ArithmeticError, AssertionError,
+)  # fmt: skip
+
+
 def check_parcel(data: bytes) -> None:
-    """Raises: DamagedFile, EncryptedFile, FileTooLarge, UnsupportedFile."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_parts(archive.infolist())
-            for part in archive.infolist():
-                if _SHEET.fullmatch(part.filename):
-                    with archive.open(part) as sheet:
-                        _check_formulas(sheet)
-    except RuntimeError as error:  # so says zipfile of a part with a password
-        raise EncryptedFile("The workbook is protected by a password: save it without one.") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError) as error:
-        raise DamagedFile("The workbook is cut off or damaged: save it again as .xlsx.") from error
+    """Raises: one of DAMAGED, EncryptedFile, FileTooLarge, UnsupportedFile."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        _check_parts(parts)
+        for part in parts:
+            if _SHEET.fullmatch(part.filename):
+                with archive.open(part) as sheet:
+                    _check_formulas(sheet)
 
 
 def _check_parts(parts: list[zipfile.ZipInfo]) -> None:

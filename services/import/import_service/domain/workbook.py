@@ -8,30 +8,22 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-import zipfile
-import zlib
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
 from openpyxl.utils.datetime import from_excel
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook import Workbook
 
 from import_service.domain.columns import Kind
 from import_service.domain.entity import Entity, normal
-from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge, UnsupportedFile
+from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge, RefusedFile
 from import_service.domain.limits import MAX_COLUMNS, MAX_ROWS, MAX_TEXT
-from import_service.domain.parcel import check_parcel
+from import_service.domain.parcel import DAMAGED, check_parcel
 
 _LAST_ROW = 1_048_576  # of any sheet
 _LAST_SERIAL = 2_958_465  # the 31st of December 9999
 _MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  of any day
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException, LookupError, ValueError, TypeError,
-    AttributeError, EOFError, OSError, NotImplementedError, ArithmeticError, AssertionError,
-)  # fmt: skip
 
 
 def workbook_to_csv(data: bytes, entity: Entity) -> bytes:
@@ -39,8 +31,8 @@ def workbook_to_csv(data: bytes, entity: Entity) -> bytes:
 
     Raises: RefusedFile.
     """
-    check_parcel(data)
     try:
+        check_parcel(data)
         with warnings.catch_warnings():
             # It warns of styles and extensions it does not know; a person has no use for that.
             warnings.simplefilter("ignore")
@@ -49,9 +41,9 @@ def workbook_to_csv(data: bytes, entity: Entity) -> bytes:
                 return _first_sheet(workbook, entity)
             finally:
                 workbook.close()
-    except (EmptyFile, FileTooLarge, UnsupportedFile):
+    except RefusedFile:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DamagedFile("The workbook is cut off or damaged: save it again as .xlsx.") from error
 
 

@@ -81,7 +81,7 @@ _FORM = {
 )  # fmt: skip
 async def import_rotcmis(api: TheApi, caller: TheAdmin, request: Request) -> Response:
     """Import the cadets of a ROTCMIS export in the background; admins."""
-    body = await read_bytes(request, MAX_ROWS_BYTES)
+    body = await read_bytes(request, min(MAX_ROWS_BYTES, api.tracker.max_body_bytes))
     try:
         asked = msgspec.json.decode(body or b"{}", type=_Rows)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -105,7 +105,7 @@ async def import_rotcmis(api: TheApi, caller: TheAdmin, request: Request) -> Res
 )  # fmt: skip
 async def import_file(api: TheApi, caller: TheAdmin, request: Request) -> Response:
     """Import a CSV file or an Excel workbook of cadets, grades or attendance in the background; admins."""
-    form = await _form(request)
+    form = await _form(request, min(MAX_FILE_BYTES + _FORM_BYTES, api.tracker.max_body_bytes))
     try:
         data, asked = await _file_of(form), _fields_of(form)
     finally:
@@ -128,11 +128,11 @@ def _person(caller: Caller) -> int:
     return caller.user_id
 
 
-async def _form(request: Request) -> FormData:
+async def _form(request: Request, max_bytes: int) -> FormData:
     """Raises ApiError. The file is kept on disk while it arrives, once it is larger than a megabyte."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ApiError(422, "send the file as multipart/form-data", [Problem("file", "is required", "required")])
-    stream = bounded(request, MAX_FILE_BYTES + _FORM_BYTES)
+    stream = bounded(request, max_bytes)
     try:
         return await MultiPartParser(request.headers, stream, max_files=1, max_fields=10).parse()
     except (MultiPartException, KeyError) as error:

@@ -16,6 +16,7 @@ from rotc.imports import Strategy
 from import_service.cache import CacheNotDropped, drop_cached
 from import_service.domain.file_refusals import RefusedFile
 from import_service.loading import Loaded, Target, load
+from import_service.refusals import without_rows
 from import_service.reporting import NOT_STORED, store_report
 from import_service.resources import ImportResources
 from import_service.sources import Rows
@@ -40,17 +41,16 @@ class Order:
 
 
 async def import_rows(ctx: Context[ImportResources], order: Order, reading: Awaitable[Rows]) -> dict[str, Any]:
-    """As run_import. When nothing can be read that could be imported, the requester is told why.
+    """As run_import; when nothing can ever be imported, the requester is told why.
 
-    Raises: what reading raises.
+    Raises: what reading and importing raise.
     """
     try:
-        rows = await reading
+        return await run_import(ctx, order, await reading)
     except UNUSABLE as error:
         if not order.dry_run:
             await _tell_failure(ctx, order, str(error))
         raise
-    return await run_import(ctx, order, rows)
 
 
 async def run_import(ctx: Context[ImportResources], order: Order, rows: Rows) -> dict[str, Any]:
@@ -69,10 +69,11 @@ async def run_import(ctx: Context[ImportResources], order: Order, rows: Rows) ->
 
 
 async def _load(ctx: Context[ImportResources], connection: Connection, order: Order, rows: Rows) -> dict[str, Any]:
-    loaded = await load(
-        connection, order.target, rows, strategy=order.strategy, user_id=order.user_id, dry_run=order.dry_run,
-        progress=ctx.progress,
-    )  # fmt: skip
+    with without_rows():
+        loaded = await load(
+            connection, order.target, rows, strategy=order.strategy, user_id=order.user_id, dry_run=order.dry_run,
+            progress=ctx.progress,
+        )  # fmt: skip
     url = await store_report(ctx, connection)
     warnings = [*rows.warnings, *_warnings(loaded, order), *([] if url else [NOT_STORED])]
     return {**result_of(loaded, order), "warnings": warnings, "report_url": url}

@@ -14,7 +14,7 @@ from import_service.tasks import app
 from muster.adapters.clock import SystemClock
 from muster.adapters.postgres import EffectStore, create_pool
 from muster.testing import TaskHarness
-from muster.worker.outcome import Succeed
+from muster.worker.outcome import DeadLetter, RetryAt, Succeed
 from rotc.connection import connected
 from rotc.migrate import migrate
 
@@ -144,3 +144,35 @@ async def test_an_import_that_is_cancelled_leaves_nothing(
 
     assert await harness.resources.pool.fetchval("SELECT count(*) FROM cadets") == 0
     assert (await bring(harness, "t1", rows(20)))["created_count"] == 20
+
+
+async def test_a_row_that_breaks_a_rule_of_the_tables_is_refused_without_being_quoted(
+    harness: TaskHarness[ImportResources], backend: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await backend.execute("ALTER TABLE cadets ADD CONSTRAINT no_seconds CHECK (suffix_name <> 'II')")
+
+    given = {"json_data": rows(3, suffix_name="II", address="Secret street"), "user_id": 1}
+    outcome = await harness.run("import_rotcmis_data", given, task_id="t1")
+
+    assert isinstance(outcome, DeadLetter)
+    assert outcome.failure.kind == "permanent"
+    assert "no_seconds" in outcome.failure.message
+    assert "Secret" not in str(outcome)
+    assert await backend.fetchval("SELECT count(*) FROM cadets") == 0
+    assert await backend.fetchval("SELECT string_agg(type, ',') FROM notifications") == "import_failed"
+
+
+async def test_a_record_that_somebody_deletes_meanwhile_has_the_import_run_again(
+    harness: TaskHarness[ImportResources], backend: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await backend.execute(
+        """CREATE FUNCTION overtake() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.cadet_id = -1; RETURN NEW; END $$;
+        CREATE TRIGGER overtake BEFORE INSERT ON grades FOR EACH ROW EXECUTE FUNCTION overtake()"""
+    )
+
+    outcome = await harness.run("import_rotcmis_data", {"json_data": rows(1), "user_id": 1}, task_id="t1")
+
+    assert isinstance(outcome, RetryAt), outcome
+    assert "grades_cadet_id" in outcome.failure.message
+    assert "is not present" not in str(outcome)

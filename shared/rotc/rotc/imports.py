@@ -149,7 +149,7 @@ class Staging:
 
     async def apply(self, user_id: int) -> None:
         """Does what was planned, in the name of this users.id."""
-        await self._run(self.merge.apply, user_id)
+        await self._run((*self.merge.apply, "check_references"), user_id)
 
     async def counts(self) -> Counts:
         rows = {row["outcome"]: row["rows"] for row in await self.connection.fetch(SQL["counts"])}

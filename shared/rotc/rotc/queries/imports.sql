@@ -24,6 +24,10 @@ UPDATE import_stage SET outcome = 'create' WHERE outcome IS NULL AND record_id I
 -- Records that exist stay as they are.
 UPDATE import_stage SET outcome = 'skip' WHERE outcome IS NULL AND record_id IS NOT NULL;
 
+-- name: check_references
+-- The backend's foreign keys are checked at the commit, where it is too late to say what was wrong: now, instead.
+SET CONSTRAINTS ALL IMMEDIATE;
+
 -- name: counts
 -- How many rows came to which end.
 SELECT outcome, count(*) AS rows FROM import_stage GROUP BY outcome;

@@ -8,7 +8,8 @@ the broadcast is killed (SIGKILL) in its middle, some times, and run again with 
 
 Exit code 1 when a payload could not be read or differs, a browser that is gone is still stored, one was missed, one was
 told twice without a kill, a kill repeated more than the pushes that were on their way or not yet written down, memory
-grew by more than --most-growth MB, or the rate is below --least-ratio times that of one after the other.
+grew by more than --most-growth MB, a push costs more CPU than one after the other, or the rate is below --least-ratio
+times theirs (for an idle machine: a busy one gives a share to each process, and the push service is one of them).
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class Bench:
         reached = await self._reached()
         self._promise(len(reached) == expected, f"{name}: {len(reached)} of {expected} browsers were told")
         self._promise(set(reached.values()) <= {1}, f"{name}: a browser was told twice")
-        self.figures[name] = {**told, "browsers": people, "per_second": people / told["seconds"]}
+        per_push = {"per_second": people / told["seconds"], "cpu_ms": 1000 * told["cpu_seconds"] / people}
+        self.figures[name] = {**told, **per_push, "browsers": people}
         figures: dict[str, Any] = self.figures[name]
         return figures
 
@@ -100,7 +102,9 @@ class Bench:
         told = await self._send(how="one by one", role=ALL, limit=self._options.one_by_one)
         self._seen = (await self._service.figures())["received"]
         rate = told["tried"] / told["seconds"]
-        self.figures["one_by_one"] = {**told, "per_second": rate}
+        naive_ms = 1000 * told["cpu_seconds"] / told["tried"]
+        self.figures["one_by_one"] = {**told, "per_second": rate, "cpu_ms": naive_ms}
+        self._promise(large["cpu_ms"] <= naive_ms, "a push costs more CPU than one after the other")
         self.figures["ratio"] = ratio = large["per_second"] / rate
         self._promise(ratio >= self._options.least_ratio, f"only {ratio:.1f} times as fast as one after the other")
 
@@ -157,16 +161,20 @@ class Bench:
             self.broken.append(otherwise)
 
 
+def _rates(name: str, browsers: int, one: dict[str, Any]) -> str:
+    rate = f"{one['per_second']:>6,.0f}/s {one['cpu_ms']:.2f} ms CPU each"
+    return f"{name:<12} {browsers:>6,} browsers {one['seconds']:>6.1f} s {rate}"
+
+
 def show(bench: Bench) -> None:
     say = sys.stdout.write
     for name in ("small", "all"):
         one = bench.figures[name]
-        say(
-            f"broadcast    {one['browsers']:>6,} browsers {one['seconds']:>6.1f} s {one['per_second']:>7,.0f}/s "
-            f"peak {one['peak_mb']:.1f} MB, {one['result']['sent']:,} told, {one['result']['expired']} gone, deleted\n"
-        )
+        result = one["result"]
+        say(f"{_rates('broadcast', one['browsers'], one)}, peak {one['peak_mb']:.1f} MB, ")
+        say(f"{result['sent']:,} told, {result['expired']} gone, deleted\n")
     naive = bench.figures["one_by_one"]
-    say(f"one by one   {naive['tried']:>6,} browsers {naive['seconds']:>6.1f} s {naive['per_second']:>7,.0f}/s\n")
+    say(_rates("one by one", naive["tried"], naive) + "\n")
     if killed := bench.figures.get("killed"):
         say(f"killed       {killed['kills']} times: everybody was told, {killed['repeated']} pushes twice\n")
     told = f"{bench.figures['ratio']:.1f} times as fast, {bench.figures['grown_mb']:.1f} MB more for ten times as many"

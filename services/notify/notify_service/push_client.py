@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
-from muster.adapters.fetching import FetchRules, check_url, is_public
+from muster.adapters.fetching import FetchRules, is_public
 from muster.contracts.errors import ConfigurationError
 from pywebpush import WebPusher
 from rotc.errors import InvalidSubscription, UnusableVapidKey
@@ -40,31 +39,24 @@ class PushClient:
     def __init__(self, session: aiohttp.ClientSession, proofs: Proofs, rules: FetchRules) -> None:
         self._session, self._proofs, self._rules = session, proofs, rules
 
-    def origin(self, subscription: Subscription) -> str:
-        """Scheme, host and port of the push service: what a proof is made for. Raises FetchRefused."""
-        return str(self._target(subscription).origin())
-
-    def _target(self, subscription: Subscription) -> URL:
-        # The parser that decides is not the one that connects: that one gets what was understood, as it stands.
-        return URL(str(check_url(subscription.endpoint, self._rules)), encoded=True)
-
     async def send(self, subscription: Subscription, payload: bytes, topic: str) -> Answer:
         """What became of the push; a topic replaces an undelivered message of the same one.
 
         Never raises for what a stranger's subscription or push service does.
         """
         try:
-            check_subscription(subscription, self._rules)
+            # The parser that decides is not the one that connects: that one gets what was understood, as it stands.
+            target = URL(check_subscription(subscription, self._rules), encoded=True)
             body = _encrypted(subscription, payload)
         except (InvalidSubscription, ValueError):
             return Answer(Outcome.FAILED)
         headers = {
-            **_extra(subscription.endpoint), "Authorization": self._proofs.header(self.origin(subscription)),
+            **_extra(target), "Authorization": self._proofs.header(str(target.origin())),
             "Content-Encoding": "aes128gcm", "Content-Type": "application/octet-stream",
             "TTL": str(TTL_SECONDS), "Topic": topic,
         }  # fmt: skip
         try:
-            request = self._session.post(self._target(subscription), data=body, headers=headers, allow_redirects=False)
+            request = self._session.post(target, data=body, headers=headers, allow_redirects=False)
             async with request as response:
                 return judge(response.status, response.headers.get("Retry-After", ""), datetime.now(UTC))
         except aiohttp.ClientConnectorError as error:
@@ -105,10 +97,10 @@ async def configured_push(own: NotifySettings) -> AsyncIterator[PushClient | Non
         yield push
 
 
-def _extra(endpoint: str) -> dict[str, str]:
+def _extra(target: URL) -> dict[str, str]:
     """What one push service wants beyond the RFCs: Edge's answers 400 to a TTL without a policy (pywebpush#162)."""
-    edge = urlsplit(endpoint).hostname or ""
-    return {"X-WNS-Cache-Policy": "cache"} if edge.endswith(".notify.windows.com") else {}
+    edge = (target.host or "").endswith(".notify.windows.com")
+    return {"X-WNS-Cache-Policy": "cache"} if edge else {}
 
 
 def _encrypted(subscription: Subscription, payload: bytes) -> bytes:

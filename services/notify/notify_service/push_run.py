@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from muster.adapters.fetching import FetchRefused
 from rotc import push_deliveries
 from rotc.push_deliveries import Audience, Target
 from rotc.service_resources import Pool
@@ -26,8 +25,6 @@ Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 class Sends(Protocol):
     """Sends one message to one browser."""
-
-    def origin(self, subscription: Subscription) -> str: ...
 
     async def send(self, subscription: Subscription, payload: bytes, topic: str) -> Answer: ...
 
@@ -74,14 +71,11 @@ class PushRun:
         return self._leftover
 
     async def _one(self, target: Target) -> None:
-        try:
-            origin = self._client.origin(target.subscription)
-            answer = self._patience.refusal(origin)
-            if answer is None:
-                answer = await self._client.send(target.subscription, self._push.payload, self._push.topic)
-                self._patience.learn(origin, answer)
-        except FetchRefused:  # an address that was stored before it was checked
-            answer = Answer(Outcome.FAILED)
+        origin = _origin(target.subscription)
+        answer = self._patience.refusal(origin)
+        if answer is None:
+            answer = await self._client.send(target.subscription, self._push.payload, self._push.topic)
+            self._patience.learn(origin, answer)
         self._note(target, answer)
         if len(self._outcomes) >= RECORD_AT:
             await self._record()
@@ -107,3 +101,8 @@ class PushRun:
                 self._outcomes, self._expired = {**outcomes, **self._outcomes}, [*expired, *self._expired]
                 raise
         await self._progress(self._done, self._total, "subscriptions")
+
+
+def _origin(subscription: Subscription) -> str:
+    """Scheme and host, to tell push services apart; whether they are any is not asked here."""
+    return "/".join(subscription.endpoint.split("/", 3)[:3])

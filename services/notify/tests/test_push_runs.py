@@ -38,16 +38,14 @@ class Answering:
         self.until = 1_000_000
         self.waiting = asyncio.Event()
 
-    def origin(self, subscription: Subscription) -> str:
-        return subscription.endpoint.split("/")[2].split(".")[0]
-
     async def send(self, subscription: Subscription, payload: bytes, topic: str) -> Answer:
         if self.asked.total() >= self.until:
             self.waiting.set()
             await asyncio.Event().wait()
-        self.asked[self.origin(subscription)] += 1
+        host = subscription.endpoint.split("/")[2].split(".")[0]
+        self.asked[host] += 1
         await asyncio.sleep(0)
-        return self.answers.get(self.origin(subscription), Answer(Outcome.SENT))
+        return self.answers.get(host, Answer(Outcome.SENT))
 
 
 @pytest.fixture

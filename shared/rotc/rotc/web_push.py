@@ -35,21 +35,25 @@ class Subscription:
     auth: str = field(repr=False)
 
 
-def check_subscription(subscription: Subscription, rules: FetchRules) -> None:
-    """Raises InvalidSubscription, which names the field; `rules` say which hosts are push services."""
-    check_endpoint(subscription.endpoint, rules)
+def check_subscription(subscription: Subscription, rules: FetchRules) -> str:
+    """The address to connect to, as the check understood it; `rules` say which hosts are push services.
+
+    Raises InvalidSubscription, which names the field.
+    """
+    address = _checked_endpoint(subscription.endpoint, rules)
     if not is_point(decode(subscription.p256dh)):
         raise InvalidSubscription("keys.p256dh", "is no public key of the curve P-256: 65 bytes, base64url")
     if len(decode(subscription.auth)) != AUTH_BYTES:
         raise InvalidSubscription("keys.auth", f"has to be {AUTH_BYTES} bytes, base64url")
+    return address
 
 
-def check_endpoint(endpoint: str, rules: FetchRules) -> None:
+def _checked_endpoint(endpoint: str, rules: FetchRules) -> str:
     """Raises InvalidSubscription: the address is not one of a push service; what it is, is not repeated."""
     if not endpoint or len(endpoint) > LONGEST_ENDPOINT or not endpoint.isprintable() or " " in endpoint:
         raise InvalidSubscription("endpoint", f"has to be an address of at most {LONGEST_ENDPOINT} characters")
     try:
-        check_url(endpoint, rules)
+        return str(check_url(endpoint, rules))
     except FetchRefused:
         reason = "has to be the https:// address of a push service that is allowed here (PUSH_HOSTS)"
         raise InvalidSubscription("endpoint", reason) from None

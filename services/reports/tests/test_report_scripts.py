@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from reports_service.domain.families import FAMILIES, REPLACEMENT
 from reports_service.domain.pieces import COMMON, GAP, begins_cluster, pieces_of
+from reports_service.domain.told_font import to_unicode_map
 from reports_service.domain.typefaces import REGULAR, faces
 from reports_service.domain.typesetting import Line, Typesetter, characters_of
 
@@ -44,7 +45,26 @@ def test_letters_that_belong_together_become_one_glyph(text: str, glyphs: int) -
     [run] = line_of(text).runs
 
     assert len(run.characters) == glyphs
-    assert run.meant == text, "whoever copies it gets the text"
+
+
+def test_a_reader_is_told_the_text_where_the_glyphs_do_not_tell_it() -> None:
+    texts = ["ที่", "محمد", "😀👩‍👩‍👧", "👍🏽"]
+
+    assert [run.meant for text in texts for run in line_of(text).runs] == ["ที่", "محمد", "", ""]
+
+
+def test_a_glyph_that_stood_for_something_else_does_not_tell_the_text() -> None:
+    with faces(characters_of(["👍🏽👍"])) as made:
+        first, second = (Typesetter(made).line(text, False).runs[0] for text in ("👍🏽", "👍"))
+
+    assert first.characters == second.characters, "in outlines, skin has no colour"
+    assert (first.meant, second.meant) == ("", "👍")
+
+
+def test_the_map_of_texts_takes_several_characters_and_those_beyond_the_first_plane() -> None:
+    told = to_unicode_map("Name", ["a", "😀", "क्ष"])
+
+    assert "3 beginbfchar\n<00> <0061>\n<01> <D83DDE00>\n<02> <0915094D0937>\nendbfchar" in told
 
 
 def test_a_vowel_sign_stands_before_the_letter_it_follows() -> None:

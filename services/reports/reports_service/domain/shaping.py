@@ -30,6 +30,8 @@ class Shaped(NamedTuple):
     places: tuple[Place, ...] | None
     #: At size 1.
     width: float
+    #: Whether what the glyphs mean, one after the other, is the text, so that readers need not be told.
+    readable: bool
 
 
 class Shaper:
@@ -38,6 +40,8 @@ class Shaper:
     def __init__(self, data: bytes) -> None:
         self._font: Any = uharfbuzz.Font(uharfbuzz.Face(data))
         self._unit: float = 1 / self._font.face.upem
+        #: What a private character stands for in a text, of those that stand for the same in every text.
+        self.meanings: dict[int, str] = {}
 
     def shape(self, text: str, *, from_right: bool) -> Shaped:
         """The glyphs of a text in one script."""
@@ -47,11 +51,22 @@ class Shaper:
         buffer.direction = "rtl" if from_right else "ltr"
         uharfbuzz.shape(self._font, buffer)
         glyphs = list(zip(buffer.glyph_infos, buffer.glyph_positions, strict=True))
+        characters = "".join(chr(FIRST_PRIVATE + info.codepoint) for info, _ in glyphs)
         places = tuple(self._place(info.codepoint, position) for info, position in glyphs)
         return Shaped(
-            "".join(chr(FIRST_PRIVATE + info.codepoint) for info, _ in glyphs),
+            characters,
             places if any(map(any, places)) else None,
             sum(position.x_advance for _, position in glyphs) * self._unit,
+            not from_right and self._tell(text, [info.cluster for info, _ in glyphs], characters),
+        )
+
+    def _tell(self, text: str, clusters: list[int], characters: str) -> bool:
+        """Whether each glyph stands for a part of the text, as emoji do, and means this part everywhere else, too."""
+        if len(set(clusters)) < len(clusters) or clusters != sorted(clusters):
+            return False
+        parts = [text[begin:end] for begin, end in zip(clusters, [*clusters[1:], len(text)], strict=True)]
+        return all(
+            self.meanings.setdefault(ord(one), part) == part for one, part in zip(characters, parts, strict=True)
         )
 
     def _place(self, glyph: int, position: Any) -> Place:

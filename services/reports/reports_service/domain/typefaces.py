@@ -17,11 +17,11 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont as FontFile
 from fontTools.varLib.instancer import instantiateVariableFont
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 
 from reports_service.domain.families import BASE, FAMILIES, common_characters, coverage, font_file
 from reports_service.domain.pieces import COMMON
 from reports_service.domain.shaping import FIRST_PRIVATE, MOST_GLYPHS, Shaper
+from reports_service.domain.told_font import ToldFont
 
 REGULAR, BOLD = 400, 700
 _RULES = ["GSUB", "GPOS", "GDEF"]
@@ -83,9 +83,10 @@ def _name_each_glyph(font: Any) -> None:
 def _make(family: int, characters: Iterable[str], weight: int) -> Face:
     name = f"Report{next(_numbers)}-{weight}"
     data = _static(family, characters, weight, name)
-    font = TTFont(name, io.BytesIO(data), shapable=False)
+    shaper = Shaper(data) if FAMILIES[family].shaped else None
+    font = ToldFont(name, data, shaper.meanings if shaper else {})
     pdfmetrics.registerFont(font)
-    return Face(font, Shaper(data) if FAMILIES[family].shaped else None)
+    return Face(font, shaper)
 
 
 @lru_cache(maxsize=2)

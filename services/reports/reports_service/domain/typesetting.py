@@ -73,7 +73,8 @@ class Typesetter:
         if face.shaper is None:
             return Run(face.font, piece.text), face.font.stringWidth(piece.text, 1)
         shaped = face.shaper.shape(piece.text, from_right=piece.from_right)
-        return Run(face.font, shaped.characters, shaped.places, piece.text), shaped.width
+        meant = "" if shaped.readable else piece.text
+        return Run(face.font, shaped.characters, shaped.places, meant), shaped.width
 
     def wrap(self, text: str, width: float, size: float, *, bold: bool = False, most: int = 60) -> list[Line]:
         """The text in lines of at most `width` points; what is beyond `most` lines ends in an ellipsis."""

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -33,7 +34,25 @@ class SinkHandler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         data = envelope.content or b""
         mail = self._store.add(envelope.mail_from or "", envelope.rcpt_tos, data if isinstance(data, bytes) else b"")
+        await self._store.answerable()
         return f"250 2.0.0 taken as {mail.id}"
+
+
+class _CountedSmtp(SMTP):
+    """One connection, counted while it lasts."""
+
+    def __init__(self, store: MailStore, **options: Any) -> None:
+        super().__init__(SinkHandler(store), **options)
+        self._store = store
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is None:  # STARTTLS makes the same connection anew
+            self._store.connections += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._store.connections -= 1
+        super().connection_lost(error)
 
 
 @asynccontextmanager
@@ -55,8 +74,8 @@ async def smtp_server(
         return AuthResult(success=given == login, handled=False)
 
     def connection() -> SMTP:
-        return SMTP(
-            SinkHandler(store),
+        return _CountedSmtp(
+            store,
             ident="muster-local",
             hostname="localhost",
             data_size_limit=LARGEST_MAIL_BYTES,

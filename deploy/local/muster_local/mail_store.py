@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import re
 from collections import Counter, deque
@@ -79,12 +80,28 @@ class MailStore:
 
     rules: RefusalRules = field(default_factory=RefusalRules)
     mails: deque[StoredMail] = field(default_factory=lambda: deque(maxlen=MOST_MAILS))
+    #: Clients that are connected now.
+    connections: int = 0
+    #: From so many mails on, a mail is taken and the client hears nothing; 0: never.
+    hold_at: int = 0
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
     def add(self, sender: str, recipients: list[str], data: bytes) -> StoredMail:
         mail = StoredMail(next(self._ids), datetime.now(UTC), sender, tuple(recipients), data)
         self.mails.appendleft(mail)
         return mail
+
+    def hold(self, at: int) -> None:
+        """Clients that hear nothing now are answered, unless they are held again."""
+        self.hold_at = at
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def answerable(self) -> None:
+        """Returns when the client may hear that its mail was taken."""
+        while self.hold_at and len(self.mails) >= self.hold_at:
+            await self._released.wait()
 
     def recipients(self) -> list[str]:
         """Of every mail, sorted; somebody who got two stands there twice."""

@@ -42,7 +42,9 @@ def create_app(store: MailStore) -> Starlette:
             Route("/api/messages", web.as_json, methods=["GET"]),
             Route("/api/messages", web.clear, methods=["DELETE"]),
             Route("/api/messages/{id:int}", web.one_as_json),
+            Route("/api/count", web.count),
             Route("/api/rules", web.set_rules, methods=["PUT"]),
+            Route("/api/hold", web.set_hold, methods=["PUT"]),
             Route("/readyz", _alive),
         ]
     )
@@ -88,6 +90,9 @@ class _Web:
         body = {"headers": headers, "text": mail.part("plain"), "html": mail.part("html")}
         return JSONResponse({**mail.summary(), **body})
 
+    async def count(self, request: Request) -> Response:
+        return JSONResponse({"mails": len(self._store.mails), "connections": self._store.connections})
+
     async def clear(self, request: Request) -> Response:
         self._store.mails.clear()
         return Response(status_code=204)
@@ -100,6 +105,15 @@ class _Web:
         except (ValueError, TypeError, re.error) as error:
             return PlainTextResponse(f"not rules: {error}", 400)
         return JSONResponse(asked)
+
+    async def set_hold(self, request: Request) -> Response:
+        """`{"at": n}`: from so many mails on, a mail is taken and its client hears nothing; 0 ends it."""
+        try:
+            at = int(json.loads(await request.body())["at"])
+        except (ValueError, TypeError, KeyError):
+            return PlainTextResponse('not a hold: give {"at": number of mails}', 400)
+        self._store.hold(at)
+        return JSONResponse({"at": at})
 
     def _find(self, request: Request) -> StoredMail:
         mail = self._store.find(request.path_params["id"])

@@ -67,7 +67,7 @@ async def mail_server(folder: Path) -> AsyncIterator[MailServer]:
     command = (sys.executable, "-m", "muster_local.mailbox", "--smtp-port", str(smtp_port), "--port", str(port))
     part = ServicePart("mail", command, {}, folder / "mail.log", port)
     try:
-        await asyncio.to_thread(part.start, started.append, lambda _text: None)
+        await asyncio.to_thread(part.start, started.append, lambda *_: None)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as http:
             yield MailServer(smtp_port, http)
     finally:

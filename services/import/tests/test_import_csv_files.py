@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from import_service.domain import csv_table
 from import_service.domain.cadets import CADETS
@@ -63,6 +63,13 @@ def test_columns_are_known_by_the_names_that_people_give_them(header: str) -> No
     assert values(f"{header}\n2026-1,Ana,Cruz\n") == [
         {"student_id": "2026-1", "first_name": "Ana", "last_name": "Cruz"}
     ]
+
+
+def test_a_title_above_the_columns_is_passed_over() -> None:
+    title = '"Mindanao State University, Naawan",,\n\n"Roster, first term",2026,\n'
+    [row] = rows(title.replace(",,", ";;") + "Student ID;First Name;Surname\n2026-1;Ana;Cruz\n")
+
+    assert row == Row(1, {"student_id": "2026-1", "first_name": "Ana", "last_name": "Cruz"})
 
 
 def test_beside_a_student_id_another_id_is_none() -> None:
@@ -184,6 +191,7 @@ def test_rows_are_read_one_at_a_time() -> None:
     assert peak < len(data) / 2, "no second copy of the file, and not its rows"
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "cp1252"]))
 def test_any_bytes_under_a_header_are_read_or_refused(data: bytes, encoding: str) -> None:
     try:

@@ -101,6 +101,12 @@ def test_rows_keep_their_numbers_and_only_the_first_sheet_is_read() -> None:
     assert [(row.number, row.values["first_name"]) for row in found] == [(2, "Ana, the\nfirst"), (4, "Ben")]
 
 
+def test_dates_are_found_under_a_title() -> None:
+    data = workbook(["Roster of the first term", None, date(2026, 6, 1)], [], HEADER, ["2026-1", "Ana", "Cruz", 38_442])
+
+    assert [row["birthdate"] for row in values(data)] == ["2005-03-31"]
+
+
 def test_a_formula_counts_as_what_the_sheet_shows_for_it() -> None:
     data = with_sheet(f'{TITLES}<row r="2"><c r="A2" t="str"><f>"2026-"&amp;1</f><v>2026-1</v></c></row>')
 

@@ -6,7 +6,7 @@ import base64
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rotc.sources import UnusableSource, from_base64, load
 
@@ -71,11 +71,13 @@ async def test_more_bytes_than_allowed_are_refused() -> None:
         await load(base64.b64encode(bytes(11 << 20)).decode(), Web(), max_bytes=10 << 20)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_base64_comes_back_as_it_was(data: bytes) -> None:
     assert from_base64(base64.b64encode(data).decode()) == data
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_decoded_or_refused(text: str) -> None:
     try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TextIO
 
 from import_service.domain.encoding import encoding_of, opened
 from import_service.domain.entity import Entity, normal
-from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge
+from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge, RefusedHeader
 from import_service.domain.headings import match
-from import_service.domain.limits import MAX_CELL, MAX_LINE, MAX_ROWS
+from import_service.domain.limits import MAX_CELL, MAX_LINE, MAX_ROWS, TITLE_ROWS
 from import_service.domain.rows import Row, RowError
 from import_service.domain.validation import WHOLE_ROW
 
@@ -38,16 +39,13 @@ def read_table(data: bytes, entity: Entity) -> Table:
     """
     encoding = encoding_of(data)
     file = opened(data, encoding)
-    first = next((line for line in _lines(file) if line.strip()), "")
-    delimiter = _named_delimiter(first)
+    delimiter = _named_delimiter(next((line for line in _lines(file) if line.strip()), ""))
     if delimiter is None:
         file.seek(0)
-        delimiter = _best_delimiter(first, entity)
+        delimiter = _best_delimiter(islice(_lines(file), TITLE_ROWS), entity)
+        file.seek(0)
     records = _records(_lines(file), delimiter)
-    header = next((cells for cells in records if _filled(cells)), None)
-    if header is None:
-        raise EmptyFile("The file has no header: its first row must name the columns.")
-    names = match(entity, _trimmed(header))
+    names = _names(records, entity)
     warnings: tuple[str, ...] = ()
     if encoding == "cp1252" and not data.isascii():
         warnings = ("The file is not UTF-8 and was read as Windows-1252: check names with letters such as ñ.",)
@@ -68,14 +66,29 @@ def _named_delimiter(first: str) -> str | None:
     return line[4] if len(line) == 5 and line[:4].lower() == "sep=" and line[4] in _DELIMITERS else None
 
 
-def _best_delimiter(first: str, entity: Entity) -> str:
-    """The one that finds the most known columns in the first line."""
+def _best_delimiter(lines: Iterable[str], entity: Entity) -> str:
+    """The one that finds the most known columns in one of the first lines."""
+    sample = list(lines)
 
     def worth(delimiter: str) -> tuple[int, int]:
-        cells = first.split(delimiter)
-        return sum(normal(cell) in entity.names for cell in cells), len(cells)
+        found = [line.split(delimiter) for line in sample]
+        return max(
+            ((sum(normal(cell) in entity.names for cell in cells), len(cells)) for cells in found), default=(0, 0)
+        )
 
     return max(_DELIMITERS, key=worth)
+
+
+def _names(records: Iterator[Cells], entity: Entity) -> tuple[str | None, ...]:
+    """What the columns are, by the first row that says it: sheets may begin with a title."""
+    refusal: RefusedHeader | None = None
+    for cells in islice((cells for cells in records if _filled(cells)), TITLE_ROWS):
+        try:
+            return match(entity, _trimmed(cells))
+        except RefusedHeader as error:
+            # Of a file without a header, the first row is what the sentence shall be about.
+            refusal = refusal or error
+    raise refusal or EmptyFile("The file has no header: its first row must name the columns.")
 
 
 def _records(lines: Iterable[str], delimiter: str) -> Iterator[Cells]:

@@ -18,7 +18,7 @@ from openpyxl.workbook import Workbook
 from import_service.domain.columns import Kind
 from import_service.domain.entity import Entity, normal
 from import_service.domain.file_refusals import DamagedFile, EmptyFile, FileTooLarge, RefusedFile
-from import_service.domain.limits import MAX_COLUMNS, MAX_ROWS, MAX_TEXT
+from import_service.domain.limits import MAX_COLUMNS, MAX_ROWS, MAX_TEXT, TITLE_ROWS
 from import_service.domain.parcel import DAMAGED, check_parcel
 
 _LAST_ROW = 1_048_576  # of any sheet
@@ -53,7 +53,7 @@ def _first_sheet(workbook: Workbook, entity: Entity) -> bytes:
         raise EmptyFile("The workbook has no sheet with cells.")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    day_columns: frozenset[int] | None = None
+    titles, day_columns = 0, frozenset[int]()
     # What the sheet says of its own size is not asked: some programs write A1 whatever there is.
     rows = sheets[0].iter_rows(min_row=1, max_row=_LAST_ROW, min_col=1, max_col=MAX_COLUMNS + 1, values_only=True)
     for number, cells in enumerate(rows, start=1):
@@ -63,9 +63,9 @@ def _first_sheet(workbook: Workbook, entity: Entity) -> bytes:
         filled = _trimmed(cells)
         if number > MAX_ROWS + 1:
             raise FileTooLarge(f"The sheet has more than {MAX_ROWS:,} rows: split it.")
-        days = day_columns or frozenset()
-        writer.writerow([_cell(cell, place in days, workbook.epoch) for place, cell in enumerate(filled)])
-        if day_columns is None:
+        writer.writerow([_cell(cell, place in day_columns, workbook.epoch) for place, cell in enumerate(filled)])
+        titles += 1
+        if not day_columns and titles <= TITLE_ROWS:
             day_columns = _day_columns(filled, entity)
         if out.tell() > MAX_TEXT:
             raise FileTooLarge(f"The cells of the workbook have more than {MAX_TEXT:,} characters: split it.")

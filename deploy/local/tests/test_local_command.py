@@ -93,3 +93,15 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, monkeypatc
     assert refused.stderr == (
         f"Error: Port {port} (TRACKER_HTTP_PORT) is taken: end the program that uses it, or name another.\n"
     )
+
+
+def test_secrets_are_kept_and_those_of_newer_parts_added(tmp_path: Path) -> None:
+    first = load_secrets(tmp_path)
+    older = {name: value for name, value in first.items() if not name.startswith("VAPID_")}
+    (tmp_path / "secrets.json").write_text(json.dumps(older))
+
+    second = load_secrets(tmp_path)
+
+    assert second.items() >= older.items()
+    assert second.keys() == first.keys()
+    assert load_secrets(tmp_path) == second

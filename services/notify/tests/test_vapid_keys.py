@@ -7,6 +7,7 @@ import time
 import jwt
 import pytest
 from muster_local.push_crypto import check_proof
+from notify_service.__main__ import print_pair
 from notify_service.vapid import KeyPair, Proofs, check_pair, new_pair
 from rotc.errors import UnusableVapidKey
 
@@ -48,3 +49,11 @@ def test_a_pair_that_cannot_work_is_refused_with_its_setting(pair: KeyPair, subj
 
 def test_a_refused_pair_does_not_show_its_private_half() -> None:
     assert PAIR.private not in repr(PAIR)
+
+
+def test_the_command_prints_a_pair_that_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    print_pair()
+
+    told = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+    assert told.keys() == {"VAPID_PUBLIC_KEY", "VAPID_PRIVATE_KEY"}
+    check_pair(KeyPair(told["VAPID_PUBLIC_KEY"], told["VAPID_PRIVATE_KEY"]), SUBJECT)

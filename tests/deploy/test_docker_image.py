@@ -145,7 +145,7 @@ def test_the_process_is_the_service_itself_and_gets_the_arguments(tmp_path: Path
     command = [*_instruction("ENTRYPOINT"), "migrate", "two words"]
 
     started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  our own file
-    output, _ = started.communicate(timeout=30)
+    output, _ = started.communicate(timeout=120)
 
     assert output == f"{started.pid} ['migrate', 'two words']"
 

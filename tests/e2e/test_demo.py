@@ -50,7 +50,7 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
 def muster_local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "muster_local", *arguments]
     environment = {**os.environ, "MUSTER_HOME": str(home)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment)  # noqa: S603
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)  # noqa: S603
 
 
 def processes_of(home: Path) -> list[str]:

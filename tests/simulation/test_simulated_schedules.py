@@ -47,5 +47,5 @@ def test_the_same_seed_is_the_same_schedule_in_any_process() -> None:
 def _digest(seed: int, hash_seed: str) -> str:
     command = [sys.executable, str(RUN), "--schedules", "1", "--seed", str(seed), "--processes", "1", "--json"]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment)  # noqa: S603
     return str(json.loads(done.stdout)["last_digest"])

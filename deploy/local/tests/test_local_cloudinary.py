@@ -32,7 +32,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    assert wait_until(lambda: server.started, timeout_seconds=10)
+    assert wait_until(lambda: server.started, timeout_seconds=60)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(10)

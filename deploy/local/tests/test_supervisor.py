@@ -131,7 +131,7 @@ def test_the_pause_before_a_restart_doubles_up_to_half_a_minute(crashes: int, se
 def test_a_part_deaf_to_the_signal_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "deaf.log"
     identity = processes.start([sys.executable, "-c", DEAF], log=log)
-    assert wait_until(lambda: "deaf" in log.read_text(), timeout_seconds=10)
+    assert wait_until(lambda: "deaf" in log.read_text(), timeout_seconds=60)
     assert processes.stop(identity, timeout_seconds=0.3) is False
     assert not identity.is_alive()
 
@@ -155,7 +155,7 @@ def test_a_start_that_is_under_way_fails_when_all_is_stopped(
 
     starting = threading.Thread(target=start)
     starting.start()
-    assert wait_until(lambda: "media" in state.parts, timeout_seconds=10)
+    assert wait_until(lambda: "media" in state.parts, timeout_seconds=60)
     identity = state.parts["media"].identity
     supervisor.stop()
     starting.join(10)

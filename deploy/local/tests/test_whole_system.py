@@ -27,7 +27,7 @@ class System:
         home.mkdir()
         (home / "cache").symlink_to(cache())
 
-    def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         # Not the port of a demo that may run beside the test.
         environment = {**os.environ, "MUSTER_HOME": str(self.home)}
         return subprocess.run(  # noqa: S603

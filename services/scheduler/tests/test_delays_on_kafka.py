@@ -84,8 +84,8 @@ async def test_what_is_no_delayed_task_ends_in_the_dead_letter_and_holds_nothing
     await delays.send("good", 0)
     await delays.written()
 
-    letters = await delays.arrivals(lambda found: len(found) >= 2, timeout=10, topic=delays.topics.dead_letter)
-    found = await delays.arrivals(lambda found: len(found) >= 1, timeout=10)
+    letters = await delays.arrivals(lambda found: len(found) >= 2, timeout=90, topic=delays.topics.dead_letter)
+    found = await delays.arrivals(lambda found: len(found) >= 1, timeout=90)
 
     assert [task_id_of(record) for record, _ in found] == ["good"]
     assert {record.value for record, _ in letters} == {b"\x00raw", b"{}"}

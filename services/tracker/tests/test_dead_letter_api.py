@@ -100,7 +100,7 @@ async def http(
     yield client
     await client.aclose()
     stop.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 120)
 
 
 async def in_state(database: Pool, state: str, count: int) -> None:

@@ -79,7 +79,7 @@ async def http(
     yield client
     await client.aclose()
     stop.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 120)
 
 
 async def submitted(broker: KafkaBroker, topics: Topics) -> dict[str, Any]:

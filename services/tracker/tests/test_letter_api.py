@@ -85,7 +85,7 @@ async def http(
     yield client
     await client.aclose()
     stop.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 120)
 
 
 async def test_a_letter_is_handed_to_the_ocr_service_by_those_who_may(

@@ -93,7 +93,7 @@ async def http(
     yield client
     await client.aclose()
     stop.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 120)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ async def http(
     yield client
     await client.aclose()
     stop.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 120)
 
 
 async def submit(http: httpx.AsyncClient, **options: Any) -> str:

@@ -135,7 +135,7 @@ def tracking(broker: KafkaBroker, database: Pool, settings: Settings) -> Trackin
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 120)
 
     return track
 

@@ -39,7 +39,7 @@ async def trackers(broker: KafkaBroker, database: Pool, settings: Settings) -> A
         stop = asyncio.Event()
         for _ in range(2):
             tracker = Tracker(settings, TrackerSettings(http_host="127.0.0.1", http_port=0), broker, CLOCK)
-            stack.push_async_callback(asyncio.wait_for, asyncio.create_task(tracker.run(stop)), 30)
+            stack.push_async_callback(asyncio.wait_for, asyncio.create_task(tracker.run(stop)), 120)
         stack.callback(stop.set)
         yield
 

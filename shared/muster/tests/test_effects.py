@@ -185,12 +185,12 @@ async def test_services_that_start_at_once_create_the_table_once(pool: asyncpg.P
 
 
 async def test_the_pool_speaks_json_and_says_who_it_is(postgres: str) -> None:
-    pool = await create_pool(postgres, application_name="muster test", statement_timeout=0.2)
+    pool = await create_pool(postgres, application_name="muster test", statement_timeout=1)
     try:
         assert await pool.fetchval("SELECT $1::jsonb", {"a": [1, "é"]}) == {"a": [1, "é"]}
         assert await pool.fetchval("SELECT current_setting('application_name')") == "muster test"
         with pytest.raises(asyncpg.QueryCanceledError):
-            await pool.execute("SELECT pg_sleep(5)")
+            await pool.execute("SELECT pg_sleep(60)")
     finally:
         await pool.close()
 
@@ -204,7 +204,7 @@ async def test_an_unreachable_database_is_one_sentence_without_the_password() ->
 
 async def waits_on_a_lock(pool: asyncpg.Pool) -> None:
     """Return when some connection of this database waits for another one's transaction."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # PostgreSQL tells nobody when a lock is waited for.
         while not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

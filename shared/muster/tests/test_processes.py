@@ -242,9 +242,10 @@ async def test_a_time_limit_also_ends_the_programs_a_function_started(
     compute: ProcessCompute, functions: ModuleType, tmp_path: Path
 ) -> None:
     said = tmp_path / "pids"
+    await compute.run(os.getpid)  # the child is there, so that its start takes nothing of the limit
 
     with pytest.raises(TimeLimitExceeded):
-        await compute.run(functions.hang_with_helper, str(said), timeout=2)
+        await compute.run(functions.hang_with_helper, str(said), timeout=3)
 
     child, helper = (int(pid) for pid in said.read_text().split())
     await gone(child)
@@ -260,7 +261,7 @@ def test_an_unclosed_pool_does_not_hold_up_the_end_of_the_program(tmp_path: Path
     )
 
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, timeout=20, check=False, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, timeout=120, check=False, capture_output=True, text=True)  # noqa: S603
 
     assert (done.returncode, done.stderr) == (0, "")
 

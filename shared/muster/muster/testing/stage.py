@@ -101,10 +101,10 @@ class Stage:
         finally:
             if fails_with is None:
                 worker.stop()
-            await asyncio.wait([run], timeout=20)
+            await asyncio.wait([run], timeout=60)
             if not run.done():
                 run.cancel()
-                raise AssertionError("the worker did not end within 20 s")
+                raise AssertionError("the worker did not end within 60 s")
         error = run.exception()
         if error is not None and not (fails_with and isinstance(error, fails_with)):
             raise error

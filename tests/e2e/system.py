@@ -48,6 +48,8 @@ class System:
     programs: list[Program] = field(default_factory=list)
     api_port: int = field(default_factory=free_port)
     storage_port: int = field(default_factory=free_port)
+    smtp_port: int = field(default_factory=free_port)
+    mail_port: int = field(default_factory=free_port)
 
     async def prepare(self) -> None:
         """Topics, tables, and the demo's people."""
@@ -94,6 +96,17 @@ class System:
 
     def importer(self, **environment: str) -> Program:
         return self._program("import", "-m", "import_service", environment=environment)
+
+    def notify(self, **environment: str) -> Program:
+        """Mails through `mail`."""
+        mail = {"EMAIL_HOST": LOOPBACK, "EMAIL_PORT": str(self.smtp_port), "EMAIL_USE_TLS": "false"}
+        return self._program("notify", "-m", "notify_service", environment=mail | environment)
+
+    @cached_property
+    def mail(self) -> Program:
+        """The mail server that keeps what it gets."""
+        ports = ("--smtp-port", str(self.smtp_port), "--port", str(self.mail_port))
+        return self._program("mail", "-m", "muster_local.mailbox", *ports, probe=self.mail_port)
 
     def practice(self, **environment: str) -> Program:
         return self._program("practice", str(PRACTICE), environment=environment)

@@ -43,7 +43,8 @@ async def measure(inside: Installation, sinks: Sinks, letters: int, kills: int, 
         await equal_letters(inside, sinks, letters, kills, chance),
         await three_causes(inside, sinks),
         await mail_is_away(inside, sinks),
-        await lead_changes(inside, sinks, max(2, letters // 10)),
+        await lead_changes(inside, sinks, max(3, letters // 10), freeze=False),
+        await lead_changes(inside, sinks, max(3, letters // 10), freeze=True),
         await nothing_lost_or_doubled(inside, sinks),
     ]
 

@@ -88,6 +88,7 @@ async def resign(connection: Connection, holder: str) -> None:
 
 async def turn(connection: Connection, version: int, holder: str, seconds: float) -> int | None:
     """Begin a write: the new version, or None when somebody else has written since. Within a transaction."""
+    await connection.execute(SQL["bound_turn"])
     found: int | None = await connection.fetchval(SQL["turn"], version, holder, seconds)
     return found
 

@@ -96,6 +96,17 @@ class Installation:
         os.kill(oldest.pid, signal.SIGKILL)
         processes.stop(oldest, timeout_seconds=5)
 
+    def freeze_one(self) -> None:
+        """SIGSTOP for the oldest process: it knows nothing of the time that passes."""
+        os.kill(self._running[0].pid, signal.SIGSTOP)
+
+    def thaw_one(self) -> None:
+        os.kill(self._running[0].pid, signal.SIGCONT)
+
+    async def leader(self) -> str:
+        """Who reads now."""
+        return str(await self.pool.fetchval("SELECT holder FROM muster.alert_cursor WHERE held_until > now()"))
+
     async def stop(self) -> None:
         while self._running:
             await asyncio.to_thread(processes.stop, self._running.pop(), timeout_seconds=20)

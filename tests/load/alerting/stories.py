@@ -116,26 +116,37 @@ async def mail_is_away(inside: Installation, sinks: Sinks) -> Told:
     return told
 
 
-async def lead_changes(inside: Installation, sinks: Sinks, letters: int) -> Told:
-    """Of two processes the one that reads is killed: the other goes on where it stood."""
-    told, began = Told("the reader of two killed"), time.monotonic()
+async def lead_changes(inside: Installation, sinks: Sinks, letters: int, *, freeze: bool) -> Told:
+    """Of two processes the one that reads is killed, or frozen for a while: the other goes on where it stood."""
+    what = "frozen and thawed" if freeze else "killed"
+    told, began = Told(f"the reader of two {what}"), time.monotonic()
     inside.start()
-    cause = "handover"
-    await inside.write(letters // 2, cause)
-    inside.kill_one()
-    await inside.write(letters - letters // 2, cause)
+    old, cause = await inside.leader(), f"handover-{freeze}"
+    await inside.write(letters // 3, cause)
+    inside.freeze_one() if freeze else inside.kill_one()
+    await inside.write(letters // 3, cause)
+
+    async def taken_over() -> bool:
+        return await inside.leader() not in (old, "None")
+
+    await until("nobody took over", taken_over)
+    if freeze:
+        inside.thaw_one()
+    await inside.write(letters - 2 * (letters // 3), cause)
 
     async def all_counted() -> bool:
         return sum(count for _, count in await inside.alerts_of(cause)) >= letters
 
     await until("the other process tells nothing", all_counted)
     await _all_delivered(inside)
+    if freeze:
+        inside.kill_one()
     told.seconds = time.monotonic() - began
     alerts = await inside.alerts_of(cause)
     counts = sum(count for _, count in alerts)
     told.figures = {"first alerts": sum(kind == "first" for kind, _ in alerts), "failures they count": counts}
     told.demand(counts == letters, f"alerts count {counts:,} failures of {letters:,}")
-    told.demand(told.figures["first alerts"] == 1, "not one first alert")
+    told.demand(told.figures["first alerts"] == 1, f"{told.figures['first alerts']} first alerts")
     return told
 
 

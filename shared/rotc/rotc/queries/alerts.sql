@@ -28,6 +28,10 @@ RETURNING version, created_at;
 -- Let somebody else lead at once.
 UPDATE muster.alert_cursor SET held_until = '-infinity', holder = '' WHERE holder = $1;
 
+-- name: bound_turn
+-- A process that is frozen in the middle of a write holds its row for so long at most: then its session is ended.
+SET LOCAL idle_in_transaction_session_timeout = '5s';
+
 -- name: turn
 -- The fence: whoever does not stand at this version any more writes nothing. The row is locked until the end.
 UPDATE muster.alert_cursor

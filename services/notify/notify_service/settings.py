@@ -49,7 +49,11 @@ class NotifySettings(ServiceSettings):
     push_allow_private_hosts: bool = False
 
     @model_validator(mode="after")
-    def _one_way_of_tls(self) -> Self:
+    def _one_way_of_tls_and_no_password_without(self) -> Self:
         if self.email_use_ssl and "email_use_tls" in self.model_fields_set and self.email_use_tls:
             raise ValueError("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other")
+        if self.email_host_password.get_secret_value() and not (self.email_use_tls or self.email_use_ssl):
+            raise ValueError(
+                "EMAIL_HOST_PASSWORD would go over the wire in the clear: set EMAIL_USE_TLS or EMAIL_USE_SSL"
+            )
         return self

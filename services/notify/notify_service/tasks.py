@@ -25,30 +25,35 @@ PERMANENT = (UnknownEntity, UnusablePush)
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
 async def send_email_notification(ctx: Context[NotifyResources], params: SendMail) -> Mailed:
     """Mail a text to one address, unless its owner has turned mail alerts off."""
+    await require_staff(ctx)
     return await one.send_message(ctx, params)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, retry=many.RETRY, time_limit=minutes(30), lane=Lane.BULK)
 async def send_bulk_email_notifications(ctx: Context[NotifyResources], params: SendMails) -> MailsResult:
     """Mail a text to up to 1,000 addresses, one mail each; one that cannot be reached does not fail the others."""
+    await require_staff(ctx)
     return await many.send_messages(ctx, params)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
 async def send_grade_update_email(ctx: Context[NotifyResources], params: SendGrade) -> Mailed:
     """Mail a cadet that a grade was updated."""
+    await require_staff(ctx)
     return await one.send_grade(ctx, params)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
 async def send_excuse_letter_status_email(ctx: Context[NotifyResources], params: SendLetterStatus) -> Mailed:
     """Mail a cadet that an excuse letter was approved or rejected."""
+    await require_staff(ctx)
     return await one.send_letter_status(ctx, params)
 
 
 @app.task(permanent=PERMANENT, roles=STAFF, time_limit=minutes(5))
 async def send_attendance_reminder(ctx: Context[NotifyResources], params: Reminder) -> Reminded:
     """Put a reminder of a training day into the app of every cadet who is not archived."""
+    await require_staff(ctx)
     return Reminded(users_notified=await reminding.remind(ctx, params.training_day_id))
 
 

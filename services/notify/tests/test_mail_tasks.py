@@ -129,6 +129,17 @@ async def test_a_mail_goes_to_one_address_once_however_often_its_task_runs(unit:
     assert mail.message["List-Unsubscribe"] is None, "a stranger has no setting to turn off"
 
 
+@pytest.mark.parametrize("submitter", [1, 99], ids=["a cadet", "nobody"])
+async def test_cadets_do_not_mail_in_the_name_of_the_unit(unit: Unit, submitter: int) -> None:
+    parameters = {"recipient_email": "zoe@unit.example", "subject": "Parade", "message": "At eight."}
+    outcome = await unit.harness.run("send_email_notification", parameters, submitter=submitter)
+
+    kind, message = refusal_of(outcome)
+    assert kind == "permanent"
+    assert message.startswith("not allowed: ")
+    assert not unit.store.mails
+
+
 async def test_html_of_the_caller_goes_out_as_it_is(unit: Unit) -> None:
     result_of(await unit.one(html_message="<p>At <b>eight</b>.</p>", from_email="S1 <s1@unit.example>"))
 

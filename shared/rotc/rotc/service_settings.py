@@ -24,8 +24,13 @@ class ServiceSettings(BaseSettings):
         try:
             return cls()  # the fields come from the environment
         except ValidationError as error:
-            problems = "; ".join(f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            problems = "; ".join(_problem(item["loc"], item["msg"]) for item in error.errors())
             raise ConfigurationError(f"the {cls.service} service cannot start: {problems}") from None
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> str:
+    """What several settings together get wrong has no place, and names them itself."""
+    return f"{str(place[0]).upper()}: {message}" if place else message.removeprefix("Value error, ")
 
 
 class StorageSettings(ServiceSettings):

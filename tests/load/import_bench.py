@@ -48,7 +48,7 @@ _AUDIT = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One import: rows a second, the peak of its process, and that without the file it has to hold."""
+    """One import: its seconds, the peak of its process (VmHWM), and that without the file it has to hold."""
 
     name: str
     rows: int
@@ -63,7 +63,8 @@ class Measured:
         return self.peak_mb - self.file_mb
 
     def line(self) -> str:
-        memory = f"{self.peak_mb:>5.0f} MB peak (file {self.file_mb:.0f})" if self.peak_mb else ""
+        memory = f"{self.peak_mb:>5.0f} MB peak (file {self.file_mb:.0f}), progress told {self.progress}x"
+        memory = memory if self.peak_mb else ""
         counts = ", ".join(f"{count:,} {what}" for what, count in (self.counts or {}).items() if count)
         speed = f"{self.seconds:>7.2f} s {self.rows / self.seconds:>8,.0f} rows/s"
         return f"{self.name:<22} {self.rows:>8,} rows {speed} {memory} {counts}"

@@ -72,7 +72,7 @@ class BulkUpdate(_Parameters):
     """Parameters of bulk_update_cadets."""
 
     #: Objects with `cadet_id` and the fields to set; null empties a field.
-    updates_data: list[Any] | FileReference
+    updates_data: RowsAsJson
     user_id: Id
 
 

@@ -191,5 +191,10 @@ def test_parameters_are_kept_small_and_without_personal_data() -> None:
     assert shown is not None
     assert "juan@" not in shown
     assert '"cadet_id":4' in shown
+    assert (
+        preview(b'{"file": "U3R1ZGVudCBJRA==", "entity_type": "cadets"}')
+        == '{"file":"[hidden]","entity_type":"cadets"}'
+    )
+    assert preview(b'{"updates_data": [{"cadet_id": 7, "last_name": "Cruz"}]}') == '{"updates_data":"[hidden]"}'
     assert preview(b'{"image_data": "' + b"A" * 5000 + b'"}') is None
     assert preview(b"no json") is None

@@ -14,7 +14,7 @@ MAX_PREVIEW_BYTES = 4096
 # `@` stands for mail addresses; 100 characters in a row without a space for files, tokens and keys in free text.
 _SUSPECT = re.compile(
     rb"pass|pwd|secret|token|auth|cookie|cred|dsn|jwt|sign|csrf|session|mail|address|phone|mobile|contact|birth"
-    rb"|guardian|recipient|key|image|json|text|bearer|basic|@|eyJ|[^\s\"]{100}|\\u",
+    rb"|guardian|recipient|key|image|json|text|\"(?:file|data)\"|updates|bearer|basic|@|eyJ|[^\s\"]{100}|\\u",
     re.IGNORECASE,
 )
 

@@ -26,17 +26,13 @@ _SECRET_WORDS = frozenset(
     | {"jwt", "signature", "csrf", "session", "email", "mail", "address", "phone", "mobile", "contact"}
     | {"birthdate", "birthday", "birthplace", "guardian", "recipient"}
 )
-_SECRET_PAIRS = frozenset({"api key", "private key", "access key", "image data", "json data", "ocr text", "birth date"})
+_SECRET_PAIRS = frozenset(
+    {"api key", "private key", "access key", "image data", "json data", "ocr text", "birth date"} | {"updates data"}
+)
+#: Whole names: `file` and `data` are rosters of people; `file_url` is where one lies.
+_SECRET_NAMES = frozenset({"file", "data"})
 #: Words that look secret but say something else: `email_status`, `session_timeout`, `token_count`.
 _HARMLESS_ENDS = frozenset({"count", "total", "status", "timeout", "seconds", "ms", "type", "kind", "limit"})
-_WORDS = frozenset(
-    {"password", "passwd", "pwd", "passphrase", "secret", "token", "authorization", "cookie", "credential", "dsn"}
-    | {"jwt", "signature", "csrf", "session", "email", "mail", "address", "phone", "mobile", "contact"}
-    | {"birthdate", "birthday", "birthplace", "guardian", "recipient"}
-)
-_SECRET_PAIRS = frozenset({"api key", "private key", "access key", "image data", "json data", "ocr text", "birth date"})
-#: Words that look secret but say something else: `email_status`, `session_timeout`, `token_count`.
-_HARMLESS_ENDS = frozenset(["count", "total", "status", "timeout", "seconds", "ms", "type", "kind", "limit"])
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 
 _BASE64 = re.compile(r"(data:[\w.+/-]{1,100};base64,)?[A-Za-z0-9+/_-]{160,}={0,2}")
@@ -71,6 +67,8 @@ def redact(value: Any, *, limit: int = TEXT_LIMIT) -> Any:
 @lru_cache(maxsize=2048)
 def is_secret_key(key: str) -> bool:
     """True when a value under this key is hidden whatever it holds."""
+    if key in _SECRET_NAMES:
+        return True
     words = [word.lower() for word in _WORD.findall(key)]
     if not words or words[-1] in _HARMLESS_ENDS:
         return False

@@ -44,6 +44,8 @@ def test_the_demo_runs_once_tells_each_step_and_leaves_nothing_behind(home: Path
     assert re.search(r"GET /api/tasks/\S+/status", demo.stdout)
     assert '"successful": true' in demo.stdout
     assert re.search(r"The mail is at http://127\.0\.0\.1:\d+/messages/\d+", demo.stdout)
+    assert "Failures of this kind so far: 1; alerts: 1." in demo.stdout
+    assert re.search(r"The alert is at http://127\.0\.0\.1:\d+/messages/\d+", demo.stdout)
     assert processes_of(home) == []
 
 

@@ -61,10 +61,11 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End everything afterwards.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same photos.")] = None,
 ) -> None:
-    """Start everything, send 12 photos, 3 letters, 5 reports, a push and a mail through it, and show what came of it.
+    """Start everything, send 12 photos, 3 letters, 5 reports, a push and a mail through it, let a task fail, and show
+    what came of it.
 
-    Exit code 0 when every photo and report could be fetched back whole, every letter was read, and push and mail
-    arrived.
+    Exit code 0 when every photo and report could be fetched back whole, every letter was read, push and mail arrived,
+    and an admin was told of the failure.
     """
     board = Board()
     if load_state().supervised():
@@ -82,6 +83,7 @@ def demo(
 def _jobs(console: Console, seed: int | None) -> int:
     """What the demo shows, one kind after the other; the exit code of the first that went wrong."""
     # Imported here: the other commands start half a second sooner without Pillow and the Cloudinary SDK.
+    from muster_local.alert_job import run_alert_job
     from muster_local.letters_job import run_letters_job
     from muster_local.mail_job import run_mail_job
     from muster_local.main_job import run_main_job
@@ -89,7 +91,7 @@ def _jobs(console: Console, seed: int | None) -> int:
     from muster_local.reports_job import run_reports_job
 
     env = read_environment(home())
-    later = (run_reports_job, run_letters_job, run_push_job, run_mail_job)
+    later = (run_reports_job, run_letters_job, run_push_job, run_mail_job, run_alert_job)
     return run_main_job(env, console, seed) or next((code for job in later if (code := job(env, console))), 0)
 
 

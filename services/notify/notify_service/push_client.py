@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +20,12 @@ from notify_service.domain.push_answers import Answer, Outcome, judge
 from notify_service.settings import NotifySettings
 from notify_service.vapid import KeyPair, Proofs
 
-#: Pushes on their way at the same time.
+#: Pushes of one run on their way at the same time.
 PARALLEL = 100
 TTL_SECONDS = 86_400
 _SECONDS = 10.0
+#: Read of an answer, so that its connection can be used again; a longer one costs its connection.
+_ANSWER_BYTES = 4096
 
 
 class _NotPublic(OSError):
@@ -58,7 +60,10 @@ class PushClient:
         try:
             request = self._session.post(target, data=body, headers=headers, allow_redirects=False)
             async with request as response:
-                return judge(response.status, response.headers.get("Retry-After", ""), datetime.now(UTC))
+                answer = judge(response.status, response.headers.get("Retry-After", ""), datetime.now(UTC))
+                with suppress(aiohttp.ClientError, TimeoutError):  # the status has come, and it counts
+                    await response.content.read(_ANSWER_BYTES)
+                return answer
         except aiohttp.ClientConnectorError as error:
             return Answer(Outcome.FAILED if isinstance(error.os_error, _NotPublic) else Outcome.LATER)
         except (aiohttp.ClientError, TimeoutError, OSError):
@@ -68,7 +73,8 @@ class PushClient:
 @asynccontextmanager
 async def push_client(proofs: Proofs, rules: FetchRules) -> AsyncIterator[PushClient]:
     """A client for as long as the block lasts; `rules` say which hosts are push services."""
-    connector = aiohttp.TCPConnector(limit=PARALLEL, ttl_dns_cache=60, socket_factory=_guard(rules))
+    # No limit: waiting for a connection would count as the push service's time, and each run has PARALLEL pushes only.
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=_guard(rules))
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False

@@ -33,6 +33,11 @@ class Recorded:
         self.requests.append((request.path, dict(request.headers), await request.read()))
         if request.path == "/moved":
             return web.Response(status=307, headers={"Location": "/push"})
+        if request.path == "/rambling":
+            answer = web.StreamResponse(status=201)
+            await answer.prepare(request)
+            await answer.write(b"x" * 10_000)
+            raise ConnectionResetError  # in the middle of its body
         return web.Response(status=201)
 
     def app(self) -> web.Application:
@@ -72,6 +77,13 @@ async def test_a_redirect_is_not_followed(client: PushClient) -> None:
 
     assert answer.outcome is Outcome.FAILED
     assert [path for path, _, _ in recorded.requests] == ["/moved"]
+
+
+async def test_a_push_that_was_taken_stays_taken_however_its_answer_ends(client: PushClient) -> None:
+    async with TestServer(Recorded().app(), host="127.0.0.1") as server:
+        answer = await client.send(at(str(server.make_url("/rambling"))), b"{}", "t")
+
+    assert answer.outcome is Outcome.SENT
 
 
 async def test_a_push_service_that_is_down_is_tried_again_later(client: PushClient) -> None:

@@ -19,6 +19,7 @@ from alerting.sinks import Sinks
 from muster.adapters.kafka import KafkaBroker
 from muster.contracts.dead_letter import dead_letter_headers, provenance_of
 from muster.contracts.envelope import Failure, TaskRecord
+from muster.contracts.events import Heartbeat, encode_json
 from muster.contracts.topics import Topics
 from muster.settings import KafkaSettings
 from muster_local import processes
@@ -26,19 +27,19 @@ from muster_local.ports import LOOPBACK
 from muster_local.processes import ProcessIdentity
 
 ADMINS = 2
-WINDOW_SECONDS = 2
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV")
 _PEOPLE = """
     INSERT INTO users (id, username, email, password, role, is_approved, created_at) VALUES
         (1, 'a', 'a@unit.example', '', 'admin', true, now()), (2, 'b', 'b@unit.example', '', 'admin', true, now()),
         (3, 'n', 'n@unit.example', '', 'admin', false, now()), (4, 'c', 'c@unit.example', '', 'cadet', true, now())"""
-_RULES = f"""
+_RULES = """
 [defaults]
-window = "{WINDOW_SECONDS}s"
+window = "2s"
 quiet = "1h"
 [dead_man]
-silent_for = "1h"
+silent_for = "{silent_for}"
 """
+BEAT_SECONDS = 2.0
 _COUNTED = """
     SELECT coalesce(sum((facts->>'count')::bigint) FILTER (WHERE kind IN ('first', 'digest', 'regression')), 0)
     FROM muster.alerts"""
@@ -55,7 +56,9 @@ class Impatient(Exception):
 class Installation:
     """One prefix of topics and one database; `stop` ends the processes."""
 
-    def __init__(self, folder: Path, bootstrap: str, dsn: str, prefix: str, sinks: Sinks) -> None:
+    def __init__(
+        self, folder: Path, bootstrap: str, dsn: str, prefix: str, sinks: Sinks, *, silent_for: str = "1h"
+    ) -> None:
         self.topics = Topics(prefix)
         self.pool: asyncpg.Pool[asyncpg.Record]
         self.kills = 0
@@ -63,7 +66,7 @@ class Installation:
         self._broker = KafkaBroker(KafkaSettings(bootstrap_servers=bootstrap))
         self._log = folder / "alerts.log"
         rules = folder / "rules.toml"
-        rules.write_text(_RULES)
+        rules.write_text(_RULES.format(silent_for=silent_for))
         self._env = {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap, "MUSTER_TOPIC_PREFIX": prefix, "DATABASE_URL": dsn,
@@ -103,6 +106,12 @@ class Installation:
     def thaw_one(self) -> None:
         os.kill(self._running[0].pid, signal.SIGCONT)
 
+    async def pipeline_alerts(self) -> list[str]:
+        """What was told of the pipeline, in order."""
+        sql = "SELECT kind, group_key FROM muster.alerts WHERE group_key LIKE 'pipeline/%' ORDER BY at"
+        rows = await self.pool.fetch(sql)
+        return [f"{row['kind']} {row['group_key']}" for row in rows]
+
     async def leader(self) -> str:
         """Who reads now."""
         return str(await self.pool.fetchval("SELECT holder FROM muster.alert_cursor WHERE held_until > now()"))
@@ -126,6 +135,21 @@ class Installation:
             headers = dead_letter_headers(task.headers(), why)
             await producer.send(self.topics.dead_letter, task.body, key=task.key, headers=headers)
         await producer.stop()
+
+    async def beat_as_tracker(self) -> None:
+        """Heartbeats of a tracker, until cancelled: no other part of the pipeline runs here."""
+        producer = self._broker.producer()
+        await producer.start()
+        try:
+            while True:
+                beat = Heartbeat(
+                    worker="tracker@bench", service="tracker", at=datetime.now(UTC), host="bench", version="1",
+                    slots=0, running=0,
+                )  # fmt: skip
+                await (await producer.send(self.topics.workers, encode_json(beat), key=b"tracker@bench"))
+                await asyncio.sleep(BEAT_SECONDS)
+        finally:
+            await producer.stop()
 
     async def counted(self) -> int:
         """Failures that alerts tell of, so far."""

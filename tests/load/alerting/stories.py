@@ -150,6 +150,29 @@ async def lead_changes(inside: Installation, sinks: Sinks, letters: int, *, free
     return told
 
 
+async def pipeline_stops(inside: Installation, sinks: Sinks) -> tuple[Told, asyncio.Task[None]]:
+    """No tracker lives: that is told, once, and that one lives again. Its heart beats on in the task."""
+    told, began = Told("dead man"), time.monotonic()
+
+    async def silent() -> bool:
+        return "silence pipeline/tracker" in await inside.pipeline_alerts()
+
+    await until("the silence of the tracker is not told", silent)
+    silence = time.monotonic() - began
+    beating = asyncio.create_task(inside.beat_as_tracker())
+
+    async def recovered() -> bool:
+        return "recovery pipeline/tracker" in await inside.pipeline_alerts()
+
+    await until("the tracker's return is not told", recovered)
+    await _all_delivered(inside)
+    told.seconds = time.monotonic() - began
+    alerts = await inside.pipeline_alerts()
+    told.figures = {"seconds until told": round(silence, 1), "alerts": len(alerts)}
+    told.demand(alerts == ["silence pipeline/tracker", "recovery pipeline/tracker"], f"alerts are {alerts}")
+    return told, beating
+
+
 async def nothing_lost_or_doubled(inside: Installation, sinks: Sinks) -> Told:
     """Of all stories together: every alert reached everybody, and nobody twice but for kills in the one moment."""
     told = Told("all of it")

@@ -78,6 +78,7 @@ def test_a_rule_may_mute_until_an_instant() -> None:
         ('[[rule]]\nescalate = { channels = ["mail"] }', "never happens"),
         ('[[rule]]\nescalate = { after_count = 1, channels = ["mail"] }', "after_count is 1"),
         ('[dead_man]\nremind = "often"', "remind is 'often'"),
+        ("[storm]\nmost = 0", "most is 0"),
         ('[alerts]\nwindow = "1h"', "does not know alerts"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -85,3 +86,16 @@ def test_a_producers_clock_can_be_as_wrong_as_it_likes(milliseconds: int) -> Non
     record = Record("tasks.dead-letter", 1, 7, milliseconds, None, None, ())
 
     assert letter_of(record, Topics(), NOON).at <= NOON
+
+
+def test_a_task_type_cannot_write_a_header_of_the_mail() -> None:
+    failure = {"kind": "error", "error": "E\x1b[31m", "message": "m"}
+    why = {
+        "task_id": "1", "task_type": "x\r\nBcc: all@unit.example", "topic": "t", "partition": 0, "offset": 0,
+        "timestamp_ms": 0, "attempt": 1, "delivery": 1, "failure": failure, "failed_at": "2026-11-24T04:00:00Z",
+    }  # fmt: skip
+    record = Record("t.dead", 1, 7, 0, None, None, (("dl-provenance", json.dumps(why).encode()),))
+
+    failed = letter_of(record, Topics(), NOON).failed
+
+    assert (failed.task, failed.error) == ("x Bcc: all@unit.example", "E [31m")

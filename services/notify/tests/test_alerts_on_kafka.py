@@ -22,8 +22,8 @@ from notify_service.alerts.addressing import Addressing
 from notify_service.alerts.delivery import Delivering, Later, Refused, Taken
 from notify_service.alerts.ledger import Fenced, Ledger, Pool
 from notify_service.alerts.reading import Reading
-from notify_service.domain.alert_rules import Rule, Rules
-from notify_service.domain.alerting import Alert
+from notify_service.domain.alert_rules import Failed, Rule, Rules
+from notify_service.domain.alerting import Alert, Letter
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -172,6 +172,22 @@ async def test_what_was_not_committed_is_read_again_and_told_once(
 
     assert await pool.fetchval("SELECT count(*) FROM muster.alerts WHERE kind = 'first'") == 1
     assert await pool.fetchval("SELECT total FROM muster.alert_groups") == 40
+
+
+async def test_too_many_kinds_of_failures_are_told_together_whatever_the_batches(topics: Topics, pool: Pool) -> None:
+    book = ledger(pool, topics, "one")
+    assert await book.lead()
+    now = datetime.now(UTC)
+    for start in range(0, 60, 12):
+        letters = [
+            Letter(f"id-{n}", Failed("media", f"task_{n}", "error", "E"), "f", "no", 1, now + timedelta(seconds=n))
+            for n in range(start, start + 12)
+        ]
+        await book.fold(letters, letters[-1].at, {0: start + 12})
+
+    firsts = await pool.fetch("SELECT facts->'failed'->>1 AS task FROM muster.alerts WHERE kind = 'first' ORDER BY at")
+    assert [row["task"] for row in firsts] == [*(f"task_{n}" for n in range(30)), "several kinds of tasks"]
+    assert await pool.fetchval("SELECT total FROM muster.alert_groups WHERE kind = 'storm'") == 30
 
 
 class Moody:

@@ -121,6 +121,11 @@ async def write_alert(
     return await connection.fetchval(SQL["write_alert"], alert_id, kind, severity, group, facts, at) is not None
 
 
+async def recent_news(connection: Connection, since: datetime) -> list[datetime]:
+    """When kinds of failures were told for the first time or anew, oldest first."""
+    return [row["at"] for row in await connection.fetch(SQL["recent_news"], since)]
+
+
 async def address_admins(connection: Connection, alert_id: UUID, channel: str, expires: float, setting: str) -> None:
     """To every approved admin whose user setting of this name (email_alerts or push_notifications) allows it."""
     await connection.execute(SQL["address_admins"], alert_id, channel, expires, setting)

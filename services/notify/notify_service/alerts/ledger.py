@@ -16,7 +16,8 @@ from rotc.connection import Connection
 
 from notify_service.alerts.addressing import Addressing
 from notify_service.domain.alert_rules import Failed, Rules
-from notify_service.domain.alerting import Alert, Group, Letter, Phase, advance, observe
+from notify_service.domain.alerting import Alert, Group, Letter, Phase, advance
+from notify_service.domain.storms import TOGETHER_KEY, Gate, take_in
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -69,10 +70,10 @@ class Ledger:
         """
         async with self._pool.acquire() as connection, connection.transaction():
             version, since = await self._turn(connection)
-            groups = await self._groups(connection, {letter.key for letter in letters}, until)
+            groups = await self._groups(connection, {*(letter.key for letter in letters), TOGETHER_KEY}, until)
+            gate = await self._gate(connection, letters)
             for letter in letters:
-                rule = self._rules.of(letter.failed)
-                groups[letter.key] = observe(groups.get(letter.key), letter, rule, told=letter.at >= since)
+                take_in(groups, letter, self._rules, gate, told=letter.at >= since)
             for group in groups.values():
                 advance(group, self._rules.of(group.failed), until)
             alerts = sorted((a for group in groups.values() for a in group.alerts), key=lambda a: (a.at, str(a.id)))
@@ -117,6 +118,11 @@ class Ledger:
     def _advance(self, version: int) -> None:
         if self._lead is not None:
             self._lead = self._lead._replace(version=version)
+
+    async def _gate(self, connection: Connection, letters: Sequence[Letter]) -> Gate:
+        storm = self._rules.storm
+        recent = await tables.recent_news(connection, letters[0].at - storm.window) if letters else []
+        return Gate(storm, recent)
 
     async def _groups(self, connection: Connection, keys: Collection[str], until: datetime) -> dict[str, Group]:
         return {row["key"]: _group(row) for row in await tables.read_groups(connection, keys, until)}

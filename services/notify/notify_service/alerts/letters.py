@@ -51,9 +51,10 @@ def _unreadable(record: Record, at: datetime) -> Letter:
 
 
 def _name(text: str) -> str:
-    return _text(text)[:MAX_NAME]
+    """On one line: names stand in subjects, where a line break would be another header."""
+    return " ".join(_text(text).split())[:MAX_NAME]
 
 
 def _text(text: str) -> str:
-    """As PostgreSQL can hold it."""
-    return text.replace("\x00", "").encode(errors="replace").decode()
+    """As PostgreSQL and a mail can hold it."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)

@@ -76,6 +76,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Storm:
+    """How many kinds of failures are news one by one; what is more is told together."""
+
+    most: int = 30
+    #: So many within this time.
+    window: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
 class DeadMan:
     """When the pipeline itself counts as stopped."""
 
@@ -94,6 +103,7 @@ class Rules:
     default: Rule
     rules: tuple[Rule, ...] = ()
     dead_man: DeadMan = DeadMan()
+    storm: Storm = Storm()
 
     def of(self, failed: Failed) -> Rule:
         return next((rule for rule in self.rules if rule.match.fits(failed)), self.default)
@@ -105,7 +115,7 @@ def parse_rules(document: Mapping[str, Any]) -> Rules:
     Raises:
         InvalidRules: something in it is unknown or cannot work; nothing of it is used.
     """
-    _known(document, {"defaults", "rule", "dead_man"}, "the file")
+    _known(document, {"defaults", "rule", "dead_man", "storm"}, "the file")
     default = _rule(_table(document.get("defaults", {}), "[defaults]"), Rule(), "[defaults]")
     if default.match != Match():
         raise InvalidRules("[defaults] fits everything: put match into a [[rule]]")
@@ -117,7 +127,8 @@ def parse_rules(document: Mapping[str, Any]) -> Rules:
         table = _table(one, f"[[rule]] {number}")
         where = f"[[rule]] {number} ({table.get('name', 'without a name')})"
         rules.append(_rule(table, replace(default, name=f"rule {number}"), where))
-    return Rules(default, tuple(rules), _dead_man(_table(document.get("dead_man", {}), "[dead_man]")))
+    dead_man = _dead_man(_table(document.get("dead_man", {}), "[dead_man]"))
+    return Rules(default, tuple(rules), dead_man, _storm(_table(document.get("storm", {}), "[storm]")))
 
 
 def span(text: object, where: str) -> timedelta:
@@ -181,6 +192,14 @@ def _dead_man(table: Mapping[str, Any]) -> DeadMan:
         else:
             given[key] = _channels(value, at) if key == "channels" else span(value, at)
     return DeadMan(**given)
+
+
+def _storm(table: Mapping[str, Any]) -> Storm:
+    _known(table, {field.name for field in fields(Storm)}, "[storm]")
+    most = table.get("most", Storm().most)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise InvalidRules(f"[storm] most is {most!r}: write a number of alerts, 1 or more")
+    return Storm(most, span(table["window"], "[storm] window") if "window" in table else Storm().window)
 
 
 def _mute(value: object, where: str) -> bool | datetime:

@@ -76,6 +76,12 @@ VALUES ($1, $2, $3, $4, $5::text::jsonb, $6)
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
+-- name: recent_news
+-- When kinds of failures were told for the first time, or anew, since $1; the one of all that were too many is none.
+SELECT at FROM muster.alerts
+WHERE kind IN ('first', 'regression') AND facts->'failed'->>2 <> 'storm' AND at > $1
+ORDER BY at;
+
 -- name: address_admins
 -- To be sent to each approved admin who has not turned it off ($4: the setting that says so).
 INSERT INTO muster.alert_deliveries (alert_id, channel, recipient, expires_at)

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -171,8 +172,9 @@ def start_system(
     system = System(folder, kafka, Topics(prefix), dsn, environment=dict(environment or {}))
     asyncio.run(system.prepare())
     try:
-        for program in (system.storage, system.tracker, system.scheduler):
-            program.start()
+        programs = (system.storage, system.tracker, system.scheduler)
+        with ThreadPoolExecutor() as together:  # each of them imports for a second or two
+            list(together.map(Program.start, programs))
     except BaseException:
         system.stop()
         raise

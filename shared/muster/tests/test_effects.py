@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -79,6 +80,24 @@ async def test_an_error_in_the_block_leaves_neither_effect_nor_guard(store: Effe
     assert (await letters(pool), await guards(pool)) == (0, 0)
     await write_letter(store, "t1")
     assert await letters(pool) == 1
+
+
+async def test_what_postgresql_refuses_is_told_without_quoting_the_row(store: EffectStore, pool: asyncpg.Pool) -> None:
+    await pool.execute("CREATE TABLE people (name text UNIQUE)")
+    await pool.execute("CREATE TABLE ranks (name text REFERENCES people (name) DEFERRABLE INITIALLY DEFERRED)")
+    await pool.execute("INSERT INTO people VALUES ('Amihan Reyes')")
+
+    with pytest.raises(asyncpg.UniqueViolationError) as at_once:
+        async with store.once("t1", "name") as effect:
+            await effect.connection.execute("INSERT INTO people VALUES ('Amihan Reyes')")
+    with pytest.raises(StoreError) as at_the_commit:
+        async with store.once("t1", "rank") as effect:
+            await effect.connection.execute("INSERT INTO ranks VALUES ('Luntian Cruz')")
+
+    assert "people_name_key" in str(at_once.value)
+    assert "ranks_name_fkey" in str(at_the_commit.value)
+    told = "".join(traceback.format_exception(at_once.value) + traceback.format_exception(at_the_commit.value))
+    assert "DETAIL" not in told
 
 
 async def test_a_cancelled_run_leaves_nothing_and_gives_its_connection_back(

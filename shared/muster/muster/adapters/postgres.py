@@ -87,7 +87,14 @@ def _encode(value: Any) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    return str(_without_rows(error)) or type(error).__name__
+
+
+def _without_rows(error: BaseException) -> BaseException:
+    """The error without PostgreSQL's DETAIL, which quotes the row it refuses: people's data, bound for dead letters."""
+    if isinstance(error, asyncpg.PostgresError):
+        error.detail = None
+    return error
 
 
 class GuardedEffect:
@@ -153,7 +160,7 @@ class EffectStore:
         """A transaction that holds the guard; the block writes the effect through `connection`, unless it is `done`.
 
         Leaving the block says that the effect has happened; an exception in it rolls back both. Errors of the block's
-        own statements come out as they are.
+        own statements come out as they are, but for PostgreSQL's DETAIL, which quotes the row.
 
         Raises:
             StoreError: the guard could not be taken or the transaction not be committed.
@@ -175,8 +182,9 @@ class EffectStore:
             await transaction.start()
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
                 await _roll_back(transaction)
+                _without_rows(error)
                 raise
             try:
                 await transaction.commit()

@@ -27,6 +27,7 @@ from alerting.stories import (
     equal_letters,
     lead_changes,
     mail_is_away,
+    many_kinds,
     nothing_lost_or_doubled,
     pipeline_stops,
     three_causes,
@@ -52,6 +53,7 @@ async def measure(inside: Installation, sinks: Sinks, letters: int, kills: int, 
         await mail_is_away(inside, sinks),
         await lead_changes(inside, sinks, max(3, letters // 10), freeze=False),
         await lead_changes(inside, sinks, max(3, letters // 10), freeze=True),
+        await many_kinds(inside, sinks, max(100, letters // 10)),
         await nothing_lost_or_doubled(inside, sinks),
     ]
     beating.cancel()

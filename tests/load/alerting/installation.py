@@ -121,13 +121,14 @@ class Installation:
             await asyncio.to_thread(processes.stop, self._running.pop(), timeout_seconds=20)
         await self.pool.close()
 
-    async def write(self, count: int, cause: str) -> None:
-        """So many dead letters of one cause, spread over the partitions."""
+    async def write(self, count: int, cause: str, *, of_many_kinds: bool = False) -> None:
+        """So many dead letters of one cause, or each of a kind of its own, spread over the partitions."""
         producer = self._broker.producer(linger_ms=5)
         await producer.start()
         for number in range(count):
             task = TaskRecord(task_id=f"{cause}-{number}", task_type="compress_and_upload_image", body=b"{}", attempt=4)
-            failure = Failure(kind="error", error="StorageError", message=f"failed by {cause}", fingerprint=cause)
+            kind = f"{cause}-{number}" if of_many_kinds else cause
+            failure = Failure(kind="error", error="StorageError", message=f"failed by {cause}", fingerprint=kind)
             why = provenance_of(
                 task, failure, topic=self.topics.lane("media"), partition=0, offset=number, timestamp_ms=0,
                 now=datetime.now(UTC),

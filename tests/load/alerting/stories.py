@@ -12,6 +12,7 @@ from itertools import pairwise
 from alerting.installation import ADMINS, Installation, until
 from alerting.sinks import Sinks
 from notify_service.alerts.delivery import AT_ONCE
+from notify_service.domain.alert_rules import Storm
 
 #: As many as may be under way when a process is killed between the other side's word and the record of it.
 DOUBLED_PER_KILL = AT_ONCE
@@ -147,6 +148,28 @@ async def lead_changes(inside: Installation, sinks: Sinks, letters: int, *, free
     told.figures = {"first alerts": sum(kind == "first" for kind, _ in alerts), "failures they count": counts}
     told.demand(counts == letters, f"alerts count {counts:,} failures of {letters:,}")
     told.demand(told.figures["first alerts"] == 1, f"{told.figures['first alerts']} first alerts")
+    return told
+
+
+async def many_kinds(inside: Installation, sinks: Sinks, letters: int) -> Told:
+    """Everything fails, each time in another way: as many alerts as the rules allow, and one for all others."""
+    told, began = Told(f"{letters:,} kinds of failures at once"), time.monotonic()
+    before = await inside.counted()
+    await inside.write(letters, "chaos", of_many_kinds=True)
+
+    async def all_counted() -> bool:
+        return await inside.counted() - before >= letters
+
+    await until("not every dead letter is told", all_counted)
+    await _all_delivered(inside)
+    told.seconds = time.monotonic() - began
+    sql = "SELECT count(*) FILTER (WHERE facts->'failed'->>2 {} 'storm') FROM muster.alerts WHERE kind = 'first'"
+    alone = int(await inside.pool.fetchval(sql.format("<>")))
+    together = int(await inside.pool.fetchval(sql.format("=")))
+    counts = await inside.counted() - before
+    told.figures = {"told alone, with the stories before": alone, "told together": together, "failures": counts}
+    told.demand((alone, together) == (Storm().most, 1), f"{alone} kinds told alone, {together} alerts for the rest")
+    told.demand(counts == letters, f"alerts count {counts:,} failures of {letters:,}")
     return told
 
 

@@ -90,9 +90,10 @@ async def targets(pool: Connections, audience: Audience, task_id: str, newest: i
     after = 0
     while True:
         async with pool.acquire() as connection:
-            rows = await connection.fetch(SQL["next_targets"], *audience.arguments, task_id, after, newest, PAGE)
+            rows = await connection.fetch(SQL["next_page"], *audience.arguments, task_id, after, newest, PAGE)
         for row in rows:
-            yield Target(row["id"], Subscription(row["endpoint"] or "", row["p256dh"] or "", row["auth"] or ""))
+            if row["wanted"]:
+                yield Target(row["id"], Subscription(row["endpoint"] or "", row["p256dh"] or "", row["auth"] or ""))
         if len(rows) < PAGE:
             return
         after = rows[-1]["id"]

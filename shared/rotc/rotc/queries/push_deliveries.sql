@@ -36,29 +36,37 @@ ORDER BY u.id;
 -- Who subscribes later is not meant; 0 when nobody ever did.
 SELECT coalesce(max(id), 0)::int FROM push_subscriptions;
 
--- name: next_targets
--- The next browsers to be pushed to, by id: of people who are meant and want pushes, and not yet done by this task.
-SELECT s.id, s.endpoint, s.keys ->> 'p256dh' AS p256dh, s.keys ->> 'auth' AS auth
-FROM push_subscriptions s
-JOIN users u ON u.id = s.user_id
-LEFT JOIN user_settings p ON p.user_id = u.id
-WHERE ($1::int[] IS NULL OR u.id = ANY($1::int[])) AND (NOT $2::bool OR u.is_approved)
-    AND ($3::text IS NULL OR u.role = $3::text)
-    AND s.id > $5 AND s.id <= $6 AND coalesce(p.push_notifications, true)
-    AND NOT EXISTS (SELECT FROM muster.push_deliveries d WHERE d.task_id = $4 AND d.subscription_id = s.id)
-ORDER BY s.id
-LIMIT $7;
+-- name: next_page
+-- The next browsers by id, and which of them are to be pushed to: of people who are meant and want pushes, and not yet
+-- done by this task. Row by row, by primary keys: a join would be planned by statistics that may be older than the rows.
+WITH page AS MATERIALIZED (
+    SELECT id, user_id, endpoint, keys FROM push_subscriptions
+    WHERE id > $5 AND id <= $6 AND ($1::int[] IS NULL OR user_id = ANY($1::int[]))
+    ORDER BY id
+    LIMIT $7
+)
+SELECT s.id, s.endpoint, s.keys ->> 'p256dh' AS p256dh, s.keys ->> 'auth' AS auth,
+    EXISTS (
+        SELECT FROM users u
+        WHERE u.id = s.user_id AND (NOT $2::bool OR u.is_approved) AND ($3::text IS NULL OR u.role = $3::text)
+    )
+    AND NOT EXISTS (SELECT FROM user_settings p WHERE p.user_id = s.user_id AND NOT p.push_notifications)
+    AND NOT EXISTS (SELECT FROM muster.push_deliveries d WHERE d.task_id = $4 AND d.subscription_id = s.id) AS wanted
+FROM page s
+ORDER BY s.id;
 
 -- name: count_targets
 -- How many those are in all.
-SELECT count(*)::int
+SELECT count(*) FILTER (
+    WHERE EXISTS (
+        SELECT FROM users u
+        WHERE u.id = s.user_id AND (NOT $2::bool OR u.is_approved) AND ($3::text IS NULL OR u.role = $3::text)
+    )
+    AND NOT EXISTS (SELECT FROM user_settings p WHERE p.user_id = s.user_id AND NOT p.push_notifications)
+    AND NOT EXISTS (SELECT FROM muster.push_deliveries d WHERE d.task_id = $4 AND d.subscription_id = s.id)
+)::int
 FROM push_subscriptions s
-JOIN users u ON u.id = s.user_id
-LEFT JOIN user_settings p ON p.user_id = u.id
-WHERE ($1::int[] IS NULL OR u.id = ANY($1::int[])) AND (NOT $2::bool OR u.is_approved)
-    AND ($3::text IS NULL OR u.role = $3::text)
-    AND s.id <= $5 AND coalesce(p.push_notifications, true)
-    AND NOT EXISTS (SELECT FROM muster.push_deliveries d WHERE d.task_id = $4 AND d.subscription_id = s.id);
+WHERE s.id <= $5 AND ($1::int[] IS NULL OR s.user_id = ANY($1::int[]));
 
 -- name: record_deliveries
 -- What became of these; known ones stay as they were.

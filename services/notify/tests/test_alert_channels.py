@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -67,7 +68,7 @@ async def hook() -> Hook:
 async def webhooks(hook: Hook) -> AsyncIterator[Webhooks]:
     app = web.Application()
     app.add_routes([web.post("/s3cret", hook.answer)])
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0).start()
     url = f"json://{LOOPBACK}:{runner.addresses[0][1]}/s3cret"
@@ -88,6 +89,7 @@ async def test_a_webhook_is_given_the_words_and_the_severity(hook: Hook, webhook
 async def test_a_webhook_that_fails_is_tried_again_and_its_address_is_not_told(
     hook: Hook, webhooks: Webhooks, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     hook.status = 500
 
     with pytest.raises(Later) as later:

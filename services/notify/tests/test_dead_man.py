@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 
@@ -112,6 +113,7 @@ async def test_a_kafka_that_is_away_is_told(pool: Pool) -> None:
 
 
 async def test_the_pulse_for_outside_stops_with_the_reading(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     pings = []
 
     async def pinged(request: web.Request) -> web.Response:
@@ -120,7 +122,7 @@ async def test_the_pulse_for_outside_stops_with_the_reading(pool: Pool, caplog: 
 
     app = web.Application()
     app.add_routes([web.get("/s3cret", pinged)])
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, LOOPBACK, 0)
     await site.start()

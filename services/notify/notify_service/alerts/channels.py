@@ -20,11 +20,13 @@ _TYPES = {
 }
 
 
-def silence_apprise() -> None:
-    """Its log lines name addresses, which hold tokens."""
-    log = logging.getLogger("apprise")
-    log.handlers[:] = [logging.NullHandler()]
-    log.propagate = False
+def silence_addresses() -> None:
+    """The lines of apprise and of the client below it name addresses, which hold tokens, at any LOG_LEVEL."""
+    for name in ("apprise", "urllib3"):
+        log = logging.getLogger(name)
+        log.handlers[:] = [logging.NullHandler()]
+        log.setLevel(logging.CRITICAL)
+        log.propagate = False
 
 
 class Webhooks:
@@ -34,7 +36,7 @@ class Webhooks:
         self._hooks = hooks
         self._public_url = public_url
         self._zone = zone
-        silence_apprise()
+        silence_addresses()
 
     async def send(self, alert: Alert, recipient: str, taken: Taken) -> None:
         """Raises Later, Refused."""
